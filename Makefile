@@ -1,0 +1,97 @@
+# Everyday targets: all, install, test, test-sanitized, installcheck, demo,
+# demo-shell.  The three *test* targets take names: make test TESTS='access invites'
+
+EXTENSION = tenancy
+EXTVERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" tenancy.control)
+PGFILEDESC = "tenancy - organizations, projects and members, enforced by row-level security"
+
+MODULE_big = tenancy
+OBJS = \
+	src/tenancy.o \
+	src/policy.o \
+	src/planner.o \
+	src/permission.o \
+	src/access.o \
+	src/identity.o \
+	src/credential.o \
+	src/invalidation.o \
+	src/privileged.o
+
+# The install script is built from its parts.
+PARTS := $(sort $(wildcard sql/[0-9][0-9]_*.sql))
+SCRIPT = sql/$(EXTENSION)--$(EXTVERSION).sql
+
+DATA = $(wildcard sql/$(EXTENSION)--*--*.sql)
+DATA_built = $(SCRIPT)
+EXTRA_CLEAN = build
+
+# The server's own headers do not compile under all of -Wextra.
+WERROR ?= -Werror
+PG_CPPFLAGS = -DTENANCY_VERSION='"$(EXTVERSION)"'
+PG_CFLAGS = -std=gnu11 -Wall -Wextra $(WERROR) \
+	-Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers
+
+# No bitcode: it would need a clang of the server's own version.
+override with_llvm = no
+
+# make installcheck is ours, below.
+NO_INSTALLCHECK = 1
+
+PG_CONFIG ?= pg_config
+PGXS := $(wildcard $(shell $(PG_CONFIG) --pgxs 2>/dev/null))
+
+.DEFAULT_GOAL := all
+
+# ---------------------------------------------------------------------
+# With a server to build against
+# ---------------------------------------------------------------------
+ifneq ($(PGXS),)
+include $(PGXS)
+
+$(OBJS): $(wildcard src/*.h) tenancy.control Makefile
+
+# The directory is named too, so that a part that was taken away is noticed.
+$(SCRIPT): $(PARTS) sql
+	cat $(PARTS) >$@
+
+# Into the server's directories, through sudo where they are not ours.
+install-here: all
+	@if [ -w '$(DESTDIR)$(pkglibdir)' ]; then \
+		$(MAKE) --no-print-directory install; \
+	else \
+		echo 'Installing through sudo ...'; \
+		sudo $(MAKE) --no-print-directory install PG_CONFIG='$(PG_CONFIG)'; \
+	fi
+
+ready-test: install-here
+	@scripts/with-cluster test/run $(TESTS)
+
+ready-test-sanitized:
+	@scripts/with-sanitizers test/run $(TESTS)
+
+ready-demo: install-here
+	@scripts/with-cluster examples/demo.sh
+
+ready-demo-shell: install-here
+	@scripts/with-cluster examples/demo.sh --shell
+
+# Tests what is installed already.
+installcheck:
+	@scripts/with-cluster test/run $(TESTS)
+
+else
+all install installcheck ready-%:
+	@echo 'pg_config, or what it belongs to, is missing: scripts/setup installs it' >&2
+	@exit 1
+endif
+
+# ---------------------------------------------------------------------
+# From nothing: these install the Debian packages they lack, then read this
+# file again
+# ---------------------------------------------------------------------
+test test-sanitized demo demo-shell:
+	@scripts/setup
+	@$(MAKE) --no-print-directory --silent ready-$@
+
+.PHONY: test test-sanitized demo demo-shell installcheck install-here \
+	ready-test ready-test-sanitized ready-demo ready-demo-shell

@@ -1,0 +1,300 @@
+-- ---------------------------------------------------------------------
+-- Commands about user accounts, sessions and plans: for the application and the
+-- DBA, not for users.  Only signing out is everybody's
+-- ---------------------------------------------------------------------
+
+-- Raises when there is an account for the address.
+CREATE FUNCTION tenancy._require_no_user(email text)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF EXISTS (SELECT FROM tenancy.users u WHERE u.email = _require_no_user.email) THEN
+		RAISE EXCEPTION 'user exists already'
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+				  HINT = 'Sign in with the account that has this e-mail address.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION tenancy._require_no_user(text) IS
+	'raises when there is an account for an e-mail address';
+REVOKE ALL ON FUNCTION tenancy._require_no_user(text) FROM PUBLIC;
+
+CREATE FUNCTION tenancy._create_user(email text, name text)
+RETURNS uuid
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	address text := tenancy._clean_email(_create_user.email);
+	user_id uuid;
+BEGIN
+	INSERT INTO tenancy.users (email, name)
+	VALUES (address, tenancy._clean_name(_create_user.name))
+	ON CONFLICT DO NOTHING
+	RETURNING id INTO user_id;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION 'user exists already'
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+				  HINT = 'Sign in with the account that has this e-mail address.';
+	END IF;
+	RETURN user_id;
+END
+$$;
+COMMENT ON FUNCTION tenancy._create_user(text, text) IS 'creates a user, asking nothing';
+REVOKE ALL ON FUNCTION tenancy._create_user(text, text) FROM PUBLIC;
+
+CREATE FUNCTION tenancy.create_user(email text, name text)
+RETURNS uuid
+LANGUAGE sql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT tenancy._create_user(create_user.email, create_user.name)
+$$;
+COMMENT ON FUNCTION tenancy.create_user(text, text) IS
+	'creates a user with a verified e-mail address; for the application';
+REVOKE ALL ON FUNCTION tenancy.create_user(text, text) FROM PUBLIC;
+
+CREATE FUNCTION tenancy.set_user_active(user_id uuid, is_active boolean)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+	IF set_user_active.is_active IS NULL THEN
+		RAISE EXCEPTION 'is_active must not be null'
+			USING ERRCODE = 'null_value_not_allowed';
+	END IF;
+
+	UPDATE tenancy.users u
+	SET is_active = set_user_active.is_active
+	WHERE u.id = set_user_active.user_id;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION 'user does not exist'
+			USING ERRCODE = 'no_data_found';
+	END IF;
+
+	-- What was signed in before does not come back with a later activation.
+	IF NOT set_user_active.is_active THEN
+		PERFORM tenancy.revoke_sessions(set_user_active.user_id);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION tenancy.set_user_active(uuid, boolean) IS
+	'activates or deactivates a user; a deactivated one is nobody at once, everywhere; for the application';
+REVOKE ALL ON FUNCTION tenancy.set_user_active(uuid, boolean) FROM PUBLIC;
+
+CREATE FUNCTION tenancy.delete_user(user_id uuid)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+	-- Memberships end, so their organizations are locked first, always in the
+	-- same order.
+	PERFORM tenancy._lock_organization(o.organization_id)
+	FROM (SELECT m.organization_id
+		  FROM tenancy.memberships m
+		  WHERE m.user_id = delete_user.user_id
+		  ORDER BY m.organization_id) o;
+
+	IF EXISTS (SELECT FROM tenancy.organizations o
+			   WHERE o.owner_id = delete_user.user_id) THEN
+		RAISE EXCEPTION 'user owns an organization'
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+				  HINT = 'Transfer or delete the organization first.';
+	END IF;
+
+	DELETE FROM tenancy.users u WHERE u.id = delete_user.user_id;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION 'user does not exist'
+			USING ERRCODE = 'no_data_found';
+	END IF;
+EXCEPTION
+	WHEN foreign_key_violation OR restrict_violation THEN
+		RAISE EXCEPTION 'user is still in use'
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+				  HINT = 'Transfer the user''s organizations and delete the rows that refer to the user first.';
+END
+$$;
+COMMENT ON FUNCTION tenancy.delete_user(uuid) IS
+	'deletes a user who owns no organization; for the application';
+REVOKE ALL ON FUNCTION tenancy.delete_user(uuid) FROM PUBLIC;
+
+CREATE FUNCTION tenancy.create_session(user_id uuid, lifetime interval DEFAULT '30 days')
+RETURNS text
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	secret text;
+	created timestamptz := clock_timestamp();
+	-- In seconds, since a day is not always 24 hours in the session's time zone.
+	duration interval := make_interval(secs => extract(epoch FROM lifetime)::double precision);
+BEGIN
+	IF duration IS NULL OR duration <= interval '0' THEN
+		RAISE EXCEPTION 'lifetime must be positive'
+			USING ERRCODE = 'invalid_parameter_value';
+	END IF;
+	-- The lock keeps a deactivation, which revokes sessions, from missing this one.
+	PERFORM FROM tenancy.users u
+	WHERE u.id = create_session.user_id AND u.is_active
+	FOR SHARE;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION 'user does not exist'
+			USING ERRCODE = 'no_data_found';
+	END IF;
+
+	secret := tenancy._mint_credential('session');
+	INSERT INTO tenancy.sessions (user_id, digest, created_at, expires_at)
+	VALUES (create_session.user_id, tenancy._credential_digest(secret, 'session'),
+			created, created + duration);
+	RETURN secret;
+END
+$$;
+COMMENT ON FUNCTION tenancy.create_session(uuid, interval) IS
+	'starts a session and returns its token, which is shown this once; for the application';
+REVOKE ALL ON FUNCTION tenancy.create_session(uuid, interval) FROM PUBLIC;
+
+CREATE FUNCTION tenancy.revoke_sessions(user_id uuid)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+	PERFORM FROM tenancy.users u WHERE u.id = revoke_sessions.user_id;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION 'user does not exist'
+			USING ERRCODE = 'no_data_found';
+	END IF;
+
+	UPDATE tenancy.sessions s
+	SET revoked_at = clock_timestamp()
+	WHERE s.user_id = revoke_sessions.user_id
+	  AND s.revoked_at IS NULL;
+END
+$$;
+COMMENT ON FUNCTION tenancy.revoke_sessions(uuid) IS
+	'ends all sessions of a user at once, everywhere; for the application';
+REVOKE ALL ON FUNCTION tenancy.revoke_sessions(uuid) FROM PUBLIC;
+
+CREATE FUNCTION tenancy._revoke_current_session()
+RETURNS void
+LANGUAGE sql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	UPDATE tenancy.sessions s
+	SET revoked_at = clock_timestamp()
+	WHERE s.id = tenancy._session_id()
+	  AND s.revoked_at IS NULL
+$$;
+COMMENT ON FUNCTION tenancy._revoke_current_session() IS
+	'revokes the session that one is signed in with, if any';
+REVOKE ALL ON FUNCTION tenancy._revoke_current_session() FROM PUBLIC;
+
+-- No SET clause: what it sets would end with the function.  The names in an SQL
+-- standard body are resolved when it is created, so nothing needs pinning.
+CREATE FUNCTION tenancy.sign_out()
+RETURNS void
+LANGUAGE sql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+BEGIN ATOMIC
+	SELECT tenancy._revoke_current_session();
+	SELECT tenancy._clear_identity();
+END;
+COMMENT ON FUNCTION tenancy.sign_out() IS
+	'revokes the session that one is signed in with, and forgets who is acting';
+REVOKE ALL ON FUNCTION tenancy.sign_out() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION tenancy.sign_out() TO PUBLIC;
+
+-- For support: the Owner has vanished.  The new one need not be a member.
+CREATE FUNCTION tenancy.assign_owner(organization uuid, member uuid)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF NOT tenancy._lock_organization(organization) THEN
+		RAISE EXCEPTION 'organization does not exist'
+			USING ERRCODE = 'no_data_found';
+	END IF;
+
+	PERFORM FROM tenancy.users u
+	WHERE u.id = assign_owner.member AND u.is_active
+	FOR SHARE;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION 'user does not exist'
+			USING ERRCODE = 'no_data_found';
+	END IF;
+	PERFORM tenancy._change_owner(organization, member);
+END
+$$;
+COMMENT ON FUNCTION tenancy.assign_owner(uuid, uuid) IS
+	'makes any active user the Owner of an organization whose Owner has vanished; for the DBA';
+REVOKE ALL ON FUNCTION tenancy.assign_owner(uuid, uuid) FROM PUBLIC;
+
+CREATE FUNCTION tenancy.set_plan(organization uuid, plan text)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+	IF NOT tenancy._lock_organization(set_plan.organization) THEN
+		RAISE EXCEPTION 'organization does not exist'
+			USING ERRCODE = 'no_data_found';
+	END IF;
+
+	PERFORM FROM tenancy.plans p
+	WHERE p.name = set_plan.plan
+	FOR KEY SHARE;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION 'plan does not exist'
+			USING ERRCODE = 'no_data_found';
+	END IF;
+
+	-- A downgrade takes nothing away and opens nothing; it only limits what
+	-- comes later.
+	UPDATE tenancy.organizations o
+	SET plan = set_plan.plan
+	WHERE o.id = set_plan.organization;
+END
+$$;
+COMMENT ON FUNCTION tenancy.set_plan(uuid, text) IS
+	'puts an organization on another plan; for the billing system';
+REVOKE ALL ON FUNCTION tenancy.set_plan(uuid, text) FROM PUBLIC;
+
+-- A superuser's tool; with their own rights only, hence no SECURITY DEFINER.
+CREATE FUNCTION tenancy.grant_application(role regrole)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	application text := (SELECT quote_ident(r.rolname) FROM pg_roles r
+						 WHERE r.oid = grant_application.role);
+BEGIN
+	IF application IS NULL THEN
+		RAISE EXCEPTION 'role does not exist'
+			USING ERRCODE = 'undefined_object';
+	END IF;
+
+	EXECUTE 'GRANT SET ON PARAMETER tenancy.user_id TO ' || application;
+	EXECUTE 'GRANT EXECUTE ON FUNCTION
+				 tenancy.act_as(uuid, boolean),
+				 tenancy.create_session(uuid, interval),
+				 tenancy.create_user(text, text),
+				 tenancy.delete_user(uuid),
+				 tenancy.revoke_sessions(uuid),
+				 tenancy.set_user_active(uuid, boolean)
+			 TO ' || application;
+END
+$$;
+COMMENT ON FUNCTION tenancy.grant_application(regrole) IS
+	'trusts a role to say who is acting, and to manage users and sessions';
+REVOKE ALL ON FUNCTION tenancy.grant_application(regrole) FROM PUBLIC;

@@ -1,0 +1,296 @@
+-- ---------------------------------------------------------------------
+-- Protection of an application's tables
+--
+-- One restrictive floor for all commands, two more for UPDATE and DELETE, and
+-- permissive policies where the table has none of its own.  The floors hold
+-- whatever other policies say.
+-- ---------------------------------------------------------------------
+
+CREATE FUNCTION tenancy._check_column(relation regclass, column_name name) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	kind "char";
+	persistence "char";
+	column_type oid;
+BEGIN
+	SELECT c.relkind, c.relpersistence INTO kind, persistence FROM pg_catalog.pg_class c WHERE c.oid = relation;
+	IF kind IS NULL OR kind NOT IN ('r', 'p') OR persistence = 't' THEN
+		RAISE EXCEPTION 'cannot protect relation "%"', relation
+			USING ERRCODE = 'wrong_object_type',
+				  DETAIL = 'Only ordinary and partitioned tables can be protected.';
+	END IF;
+	IF EXISTS (SELECT FROM pg_catalog.pg_depend d
+			   WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = relation AND d.deptype = 'e')
+	   OR relation < 16384::oid::regclass THEN
+		RAISE EXCEPTION 'cannot protect relation "%"', relation
+			USING ERRCODE = 'wrong_object_type', DETAIL = 'It belongs to the system or to an extension.';
+	END IF;
+	SELECT a.atttypid INTO column_type FROM pg_catalog.pg_attribute a
+	WHERE a.attrelid = relation AND a.attname = column_name AND a.attnum > 0 AND NOT a.attisdropped;
+	IF column_type IS NULL THEN
+		RAISE EXCEPTION 'column "%" of relation "%" does not exist', column_name, relation
+			USING ERRCODE = 'undefined_column';
+	END IF;
+	IF column_type <> 'pg_catalog.uuid'::pg_catalog.regtype THEN
+		RAISE EXCEPTION 'column "%" of relation "%" is not of type uuid', column_name, relation
+			USING ERRCODE = 'datatype_mismatch';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION tenancy._check_column(regclass, name) IS 'Raises unless the relation can be protected by that column.';
+
+-- NOT NULL, foreign key and index: made where missing, with a NOTICE each.
+CREATE FUNCTION tenancy._prepare_column(relation regclass, column_name name, target regclass) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	attribute smallint;
+	not_null boolean;
+BEGIN
+	SELECT a.attnum, a.attnotnull INTO attribute, not_null FROM pg_catalog.pg_attribute a
+	WHERE a.attrelid = relation AND a.attname = column_name;
+	IF NOT not_null THEN
+		EXECUTE pg_catalog.format('ALTER TABLE %s ALTER COLUMN %I SET NOT NULL', relation, column_name);
+		RAISE NOTICE 'column "%" of table "%" is now NOT NULL', column_name, relation;
+	END IF;
+	IF NOT EXISTS (SELECT FROM pg_catalog.pg_constraint c
+				   WHERE c.conrelid = relation AND c.contype = 'f' AND c.confrelid = target
+					 AND c.conkey = ARRAY[attribute]) THEN
+		EXECUTE pg_catalog.format('ALTER TABLE %s ADD FOREIGN KEY (%I) REFERENCES %s ON DELETE CASCADE',
+								  relation, column_name, target);
+		RAISE NOTICE 'column "%" of table "%" now references "%"', column_name, relation, target;
+	END IF;
+	IF NOT EXISTS (SELECT FROM pg_catalog.pg_index i
+				   WHERE i.indrelid = relation AND i.indkey[0] = attribute
+					 AND i.indisvalid AND i.indpred IS NULL) THEN
+		EXECUTE pg_catalog.format('CREATE INDEX ON %s (%I)', relation, column_name);
+		RAISE NOTICE 'table "%" now has an index on column "%"', relation, column_name;
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION tenancy._prepare_column(regclass, name, regclass) IS 'Makes what a protected column needs.';
+
+CREATE FUNCTION tenancy._drop_policies(relation regclass) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	policy name;
+BEGIN
+	FOR policy IN SELECT p.polname FROM pg_catalog.pg_policy p
+				  WHERE p.polrelid = relation AND p.polname LIKE 'tenancy\_%' LOOP
+		EXECUTE pg_catalog.format('DROP POLICY %I ON %s', policy, relation);
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION tenancy._drop_policies(regclass) IS 'Takes our policies off one table.';
+
+-- reading, inserting, changing: SQL expressions over the column.
+CREATE FUNCTION tenancy._create_policies(relation regclass, reading text, inserting text, changing text) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	command record;
+BEGIN
+	PERFORM tenancy._drop_policies(relation);
+	EXECUTE pg_catalog.format('CREATE POLICY tenancy_floor ON %s AS RESTRICTIVE FOR ALL TO PUBLIC USING (%s) WITH CHECK (%s)',
+							  relation, reading, inserting);
+	EXECUTE pg_catalog.format('CREATE POLICY tenancy_floor_update ON %s AS RESTRICTIVE FOR UPDATE TO PUBLIC USING (%s) WITH CHECK (%s)',
+							  relation, changing, changing);
+	EXECUTE pg_catalog.format('CREATE POLICY tenancy_floor_delete ON %s AS RESTRICTIVE FOR DELETE TO PUBLIC USING (%s)',
+							  relation, changing);
+	FOR command IN
+		SELECT * FROM (VALUES
+			('r', 'tenancy_select', pg_catalog.format('FOR SELECT USING (%s)', reading)),
+			('a', 'tenancy_insert', pg_catalog.format('FOR INSERT WITH CHECK (%s)', inserting)),
+			('w', 'tenancy_update', pg_catalog.format('FOR UPDATE USING (%s) WITH CHECK (%s)', changing, changing)),
+			('d', 'tenancy_delete', pg_catalog.format('FOR DELETE USING (%s)', changing))) c (code, policy, clause)
+	LOOP
+		IF EXISTS (SELECT FROM pg_catalog.pg_policy p
+				   WHERE p.polrelid = relation AND p.polpermissive AND p.polname NOT LIKE 'tenancy\_%'
+					 AND p.polcmd IN ('*', command.code::"char")) THEN
+			RAISE NOTICE 'table "%" keeps its own policies, policy "%" is not created', relation, command.policy
+				USING DETAIL = 'Its own policies can only narrow what tenancy allows.';
+		ELSE
+			EXECUTE pg_catalog.format('CREATE POLICY %I ON %s %s', command.policy, relation, command.clause);
+		END IF;
+	END LOOP;
+	EXECUTE pg_catalog.format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY', relation);
+END
+$$;
+COMMENT ON FUNCTION tenancy._create_policies(regclass, text, text, text) IS 'Puts our policies on one table.';
+
+-- These three rights reach around row security.
+CREATE FUNCTION tenancy._revoke_rights(relation regclass) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	holder record;
+BEGIN
+	FOR holder IN
+		SELECT DISTINCT a.grantee FROM pg_catalog.pg_class c,
+			pg_catalog.aclexplode(c.relacl) a
+		WHERE c.oid = relation AND a.grantee <> c.relowner
+		  AND a.privilege_type IN ('TRUNCATE', 'TRIGGER', 'REFERENCES')
+	LOOP
+		EXECUTE pg_catalog.format('REVOKE TRUNCATE, TRIGGER, REFERENCES ON %s FROM %s', relation,
+			CASE WHEN holder.grantee = 0 THEN 'PUBLIC'
+				 ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(holder.grantee)) END);
+		RAISE NOTICE 'TRUNCATE, TRIGGER and REFERENCES on table "%" revoked from %', relation,
+			CASE WHEN holder.grantee = 0 THEN 'PUBLIC' ELSE pg_catalog.pg_get_userbyid(holder.grantee)::text END;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION tenancy._revoke_rights(regclass) IS 'Revokes the rights that row security does not govern.';
+
+-- The expressions of a kind of protection, as they stand in policies.
+CREATE FUNCTION tenancy._policy_expressions(
+	kind text, column_name name, visible_to tenancy.access_level, editable_by tenancy.access_level,
+	OUT reading text, OUT inserting text, OUT changing text)
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT CASE kind WHEN 'project' THEN pg_catalog.format('tenancy.can_view(%I)', column_name)
+					 ELSE pg_catalog.format('tenancy.is_member(%I, %L)', column_name, visible_to) END,
+		   CASE kind WHEN 'project' THEN pg_catalog.format('tenancy.can_write(%I, %L)', column_name, editable_by)
+					 ELSE pg_catalog.format('tenancy.is_member(%I, %L)', column_name, editable_by) END,
+		   CASE kind WHEN 'project' THEN pg_catalog.format('tenancy.can_edit(%I, %L)', column_name, editable_by)
+					 ELSE pg_catalog.format('tenancy.is_member(%I, %L)', column_name, editable_by) END;
+$$;
+COMMENT ON FUNCTION tenancy._policy_expressions(text, name, tenancy.access_level, tenancy.access_level) IS 'The expressions of our policies.';
+
+CREATE FUNCTION tenancy._protect(relation regclass, kind text, column_name name,
+								 visible_to tenancy.access_level, editable_by tenancy.access_level) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	clauses record;
+	child regclass;
+BEGIN
+	IF relation IS NULL OR column_name IS NULL OR visible_to IS NULL OR editable_by IS NULL THEN
+		RAISE EXCEPTION 'relation, column and levels must not be null' USING ERRCODE = 'null_value_not_allowed';
+	END IF;
+	PERFORM tenancy._check_column(relation, column_name);
+	PERFORM tenancy._prepare_column(relation, column_name,
+		CASE kind WHEN 'project' THEN 'tenancy.projects'::pg_catalog.regclass
+				  ELSE 'tenancy.organizations'::pg_catalog.regclass END);
+	SELECT * INTO clauses FROM tenancy._policy_expressions(kind, column_name, visible_to, editable_by);
+	PERFORM tenancy._create_policies(relation, clauses.reading, clauses.inserting, clauses.changing);
+	PERFORM tenancy._revoke_rights(relation);
+	FOR child IN SELECT i.inhrelid FROM pg_catalog.pg_inherits i WHERE i.inhparent = relation LOOP
+		PERFORM tenancy._protect(child, kind, column_name, visible_to, editable_by);
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION tenancy._protect(regclass, text, name, tenancy.access_level, tenancy.access_level) IS 'Protects a table and everything below it.';
+
+CREATE FUNCTION tenancy.protect(relation regclass, project_column name DEFAULT 'project_id',
+								editable_by tenancy.access_level DEFAULT 'member') RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	PERFORM tenancy._protect(relation, 'project', project_column, 'member', editable_by);
+	IF NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a
+				   WHERE a.attrelid = relation AND a.attname = project_column AND a.atthasdef) THEN
+		EXECUTE pg_catalog.format('ALTER TABLE %s ALTER COLUMN %I SET DEFAULT tenancy.current_project_id()',
+								  relation, project_column);
+		RAISE NOTICE 'column "%" of table "%" now defaults to the current project', project_column, relation;
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION tenancy.protect(regclass, name, tenancy.access_level) IS 'Makes each row of a table belong to a project, for everybody who queries it.';
+
+CREATE FUNCTION tenancy.protect_by_organization(relation regclass, organization_column name DEFAULT 'organization_id',
+												visible_to tenancy.access_level DEFAULT 'member',
+												editable_by tenancy.access_level DEFAULT 'administrator') RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	PERFORM tenancy._protect(relation, 'organization', organization_column, visible_to, editable_by);
+END
+$$;
+COMMENT ON FUNCTION tenancy.protect_by_organization(regclass, name, tenancy.access_level, tenancy.access_level) IS 'Makes each row of a table belong to an organization.';
+
+CREATE FUNCTION tenancy.unprotect(relation regclass) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	child regclass;
+BEGIN
+	IF NOT EXISTS (SELECT FROM pg_catalog.pg_policy p WHERE p.polrelid = relation AND p.polname = 'tenancy_floor') THEN
+		RAISE EXCEPTION 'relation "%" is not protected', relation USING ERRCODE = 'object_not_in_prerequisite_state';
+	END IF;
+	IF EXISTS (SELECT FROM pg_catalog.pg_inherits i
+			   JOIN pg_catalog.pg_policy p ON p.polrelid = i.inhparent AND p.polname = 'tenancy_floor'
+			   WHERE i.inhrelid = relation) THEN
+		RAISE EXCEPTION 'relation "%" is a partition of a protected table', relation
+			USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Unprotect the partitioned table, or detach the partition.';
+	END IF;
+	FOR child IN SELECT t.relid FROM pg_catalog.pg_partition_tree(relation) t WHERE t.relid <> relation LOOP
+		PERFORM tenancy._unprotect_one(child);
+	END LOOP;
+	PERFORM tenancy._unprotect_one(relation);
+END
+$$;
+COMMENT ON FUNCTION tenancy.unprotect(regclass) IS 'Takes protection off a table and its partitions; every role with the right to read it reads all rows again.';
+
+CREATE FUNCTION tenancy._unprotect_one(relation regclass) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	PERFORM tenancy._drop_policies(relation);
+	-- policies of the table's own go on to count
+	IF NOT EXISTS (SELECT FROM pg_catalog.pg_policy p WHERE p.polrelid = relation) THEN
+		EXECUTE pg_catalog.format('ALTER TABLE %s DISABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY', relation);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION tenancy._unprotect_one(regclass) IS 'Takes protection off one table.';
+
+CREATE VIEW tenancy.protected_tables AS
+	SELECT DISTINCT p.polrelid::pg_catalog.regclass AS relation,
+		   CASE WHEN f.polwithcheck LIKE 'tenancy.can_write(%' THEN 'project'::text ELSE 'organization'::text END AS kind,
+		   a.attname AS column_name,
+		   COALESCE(pg_catalog.substring(f.polqual, '''([a-z]+)''::tenancy.access_level'), 'member')::tenancy.access_level AS visible_to,
+		   pg_catalog.substring(f.polwithcheck, '''([a-z]+)''::tenancy.access_level')::tenancy.access_level AS editable_by
+	FROM pg_catalog.pg_policy p
+	JOIN pg_catalog.pg_depend d ON d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_policy'::pg_catalog.regclass
+		AND d.objid OPERATOR(pg_catalog.=) p.oid
+		AND d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass
+		AND d.refobjid OPERATOR(pg_catalog.=) p.polrelid AND d.refobjsubid OPERATOR(pg_catalog.>) 0
+	JOIN pg_catalog.pg_attribute a ON a.attrelid OPERATOR(pg_catalog.=) p.polrelid
+		AND a.attnum OPERATOR(pg_catalog.=) d.refobjsubid
+	CROSS JOIN LATERAL (SELECT pg_catalog.pg_get_expr(p.polqual, p.polrelid) AS polqual,
+							   pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid) AS polwithcheck) f
+	WHERE p.polname OPERATOR(pg_catalog.=) 'tenancy_floor' AND NOT p.polpermissive;
+COMMENT ON VIEW tenancy.protected_tables IS 'The protected tables, read off the catalogs.';
+
+-- Partitions that appear below a protected table are protected with it.
+CREATE FUNCTION tenancy._protect_new_partitions() RETURNS event_trigger
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	missing record;
+BEGIN
+	FOR missing IN
+		SELECT i.inhrelid::pg_catalog.regclass AS relation, t.kind, t.column_name, t.visible_to, t.editable_by
+		FROM pg_catalog.pg_event_trigger_ddl_commands() c
+		JOIN pg_catalog.pg_inherits i ON c.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
+									 AND c.objid IN (i.inhrelid, i.inhparent)
+		JOIN tenancy.protected_tables t ON t.relation = i.inhparent
+		WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_policy p
+						  WHERE p.polrelid = i.inhrelid AND p.polname = 'tenancy_floor')
+	LOOP
+		PERFORM tenancy._protect(missing.relation, missing.kind, missing.column_name,
+								 missing.visible_to, missing.editable_by);
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION tenancy._protect_new_partitions() IS 'Event trigger: protects partitions as they appear.';
+
+CREATE EVENT TRIGGER tenancy_protect_partitions ON ddl_command_end
+	WHEN TAG IN ('CREATE TABLE', 'ALTER TABLE', 'CREATE TABLE AS')
+	EXECUTE FUNCTION tenancy._protect_new_partitions();
+COMMENT ON EVENT TRIGGER tenancy_protect_partitions IS 'Protects partitions of protected tables as they are created or attached.';
+
+REVOKE ALL ON tenancy.protected_tables FROM PUBLIC;
+GRANT SELECT ON tenancy.protected_tables TO PUBLIC;

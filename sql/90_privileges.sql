@@ -1,0 +1,66 @@
+-- ---------------------------------------------------------------------
+-- Last: rights, and what a dump carries
+-- ---------------------------------------------------------------------
+
+GRANT USAGE ON SCHEMA tenancy TO PUBLIC;
+REVOKE ALL ON tenancy.access FROM PUBLIC;
+
+-- Names that begin with an underscore are ours; these four the planner, the
+-- executor and the views call on behalf of whoever asks.
+DO $$
+DECLARE
+	f regprocedure;
+BEGIN
+	FOR f IN SELECT p.oid FROM pg_catalog.pg_proc p
+			 WHERE p.pronamespace = 'tenancy'::pg_catalog.regnamespace
+			   AND p.proname LIKE '\_%' AND p.proname <> '_permission_matrix'
+	LOOP
+		EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', f);
+	END LOOP;
+END
+$$;
+REVOKE ALL ON FUNCTION tenancy.act_as(uuid, boolean) FROM PUBLIC;
+
+-- The owner of a table protects it; the helpers run with the caller's rights.
+GRANT EXECUTE ON FUNCTION
+	tenancy._check_column(regclass, name), tenancy._prepare_column(regclass, name, regclass),
+	tenancy._drop_policies(regclass), tenancy._create_policies(regclass, text, text, text),
+	tenancy._revoke_rights(regclass), tenancy._unprotect_one(regclass),
+	tenancy._policy_expressions(text, name, tenancy.access_level, tenancy.access_level),
+	tenancy._protect(regclass, text, name, tenancy.access_level, tenancy.access_level)
+	TO PUBLIC;
+
+-- Default privileges of this database may name roles: take their grants back.
+DO $$
+DECLARE
+	g record;
+BEGIN
+	FOR g IN SELECT DISTINCT p.oid::pg_catalog.regprocedure AS object, a.grantee
+			 FROM pg_catalog.pg_proc p, pg_catalog.aclexplode(p.proacl) a
+			 WHERE p.pronamespace = 'tenancy'::pg_catalog.regnamespace AND a.grantee NOT IN (0, p.proowner)
+	LOOP
+		EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM %I', g.object, pg_catalog.pg_get_userbyid(g.grantee));
+	END LOOP;
+	FOR g IN SELECT DISTINCT c.oid::pg_catalog.regclass AS object, a.grantee
+			 FROM pg_catalog.pg_class c, pg_catalog.aclexplode(c.relacl) a
+			 WHERE c.relnamespace = 'tenancy'::pg_catalog.regnamespace AND a.grantee NOT IN (0, c.relowner)
+			   AND c.relkind IN ('r', 'v')
+	LOOP
+		EXECUTE pg_catalog.format('REVOKE ALL ON %s FROM %I', g.object, pg_catalog.pg_get_userbyid(g.grantee));
+	END LOOP;
+END
+$$;
+
+SELECT pg_catalog.pg_extension_config_dump('tenancy.plans',
+	$$WHERE (name, multiple_organizations, multiple_projects, private_projects) NOT IN (VALUES ('open_source', false, false, false), ('free', true, false, false), ('self_serve', true, true, false), ('enterprise', true, true, true))$$);
+SELECT pg_catalog.pg_extension_config_dump('tenancy.users', '');
+SELECT pg_catalog.pg_extension_config_dump('tenancy.organizations', '');
+SELECT pg_catalog.pg_extension_config_dump('tenancy.memberships', '');
+SELECT pg_catalog.pg_extension_config_dump('tenancy.projects', '');
+SELECT pg_catalog.pg_extension_config_dump('tenancy.project_memberships', '');
+SELECT pg_catalog.pg_extension_config_dump('tenancy.project_tokens', '');
+SELECT pg_catalog.pg_extension_config_dump('tenancy.invites', '');
+SELECT pg_catalog.pg_extension_config_dump('tenancy.notifications', '');
+SELECT pg_catalog.pg_extension_config_dump('tenancy.sessions', '');
+SELECT pg_catalog.pg_extension_config_dump('tenancy.user_preferences', '');
+SELECT pg_catalog.pg_extension_config_dump('tenancy.role_bindings', '');

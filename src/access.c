@@ -1,0 +1,638 @@
+/*
+ * access.c
+ *		The access set of an identity: load, keep, drop.
+ *
+ * The only file that knows how a set looks.  Sets of the last identities are
+ * kept in a hash table, least recently used goes.  What keeps them right:
+ *
+ * - A set is built aside, in its own memory context, and enters the table in
+ *	 the last step; an error, a cancel or a timeout leaves nothing behind.
+ * - Whatever is announced while a set is being loaded makes it stale at once.
+ * - A set is loaded with the newest snapshot, never with the statement's.
+ * - A set that somebody has pinned is not freed.
+ * - A doubtful set answers "no access".
+ */
+#include "postgres.h"
+
+#include "catalog/pg_enum.h"
+#include "catalog/pg_type.h"
+#include "common/hashfn.h"
+#include "funcapi.h"
+#include "lib/ilist.h"
+#include "miscadmin.h"
+#include "port/pg_bitutils.h"
+#include "utils/builtins.h"
+#include "utils/hsearch.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+
+#include "access.h"
+#include "compat.h"
+#include "invalidation.h"
+#include "privileged.h"
+
+struct AccessSet
+{
+	MemoryContext context;		/* holds all of this */
+	int			pins;			/* running queries that look at it */
+	bool		dropped;		/* out of the table: free at the last unpin */
+	bool		holds;			/* the identity's claim is true */
+	TimestampTz expires;		/* end of the session, or infinity */
+	uint64		age;			/* completion count of the load's snapshot */
+	int			nprojects;
+	int			norganizations;
+	int			nkeys;
+	uint32	   *keys;			/* sorted: messages that concern this set */
+	uint32		mask;			/* of the hash table of targets, size - 1 */
+	AccessTarget *slots;
+};
+
+/* An identity without its current project, which narrows but loads nothing. */
+typedef struct EntryKey
+{
+	IdentityKind kind;
+	pg_uuid_t	subject;
+	pg_uuid_t	credential;
+} EntryKey;
+
+typedef struct Entry
+{
+	EntryKey	key;			/* must be first */
+	AccessSet  *set;			/* NULL until the first load has succeeded */
+	bool		stale;
+	dlist_node	used;			/* in order of last use */
+} Entry;
+
+/* Keys that arrived lately, to be compared with a set that was being loaded. */
+#define RECENT 64
+static uint32 recent[RECENT];
+static uint64 arrived = 0;
+
+static MemoryContext cacheContext = NULL;
+static HTAB *entries = NULL;
+static dlist_head usage = DLIST_STATIC_INIT(usage);
+static uint64 stamp = 1;		/* see AccessStamp() */
+static Size cached = 0;			/* bytes in sets of the table */
+static int	cacheSize = 8192;	/* setting, in kB */
+static uint64 seed;				/* so that nobody can choose colliding ids */
+
+static SPIPlanPtr accessPlan = NULL;
+static SPIPlanPtr userPlan = NULL;
+static SPIPlanPtr sessionPlan = NULL;
+static SPIPlanPtr tokenPlan = NULL;
+
+PG_FUNCTION_INFO_V1(tenancy_current_user_id);
+PG_FUNCTION_INFO_V1(tenancy_current_project_id);
+
+/* ---- what a set answers ---- */
+
+static inline uint32
+slotOf(const pg_uuid_t *id, uint32 mask)
+{
+	uint64		halves[2];
+	uint64		hash;
+
+	memcpy(halves, id->data, sizeof(halves));
+	hash = (halves[0] ^ seed) * UINT64CONST(0x9E3779B97F4A7C15);
+	hash = (hash ^ halves[1]) * UINT64CONST(0xC2B2AE3D27D4EB4F);
+	return (uint32) (hash >> 32) & mask;
+}
+
+/* AccessFind -- the target with this id, or NULL if it cannot be reached. */
+const AccessTarget *
+AccessFind(const AccessSet *set, const pg_uuid_t *id)
+{
+	uint32		slot = slotOf(id, set->mask);
+
+	while (set->slots[slot].kind != TARGET_NONE)
+	{
+		if (memcmp(&set->slots[slot].id, id, UUID_LEN) == 0)
+			return &set->slots[slot];
+		slot = (slot + 1) & set->mask;
+	}
+	return NULL;
+}
+
+/* AccessHolds -- is the identity what it claims to be? */
+bool
+AccessHolds(const AccessSet *set)
+{
+	return set->holds;
+}
+
+int
+AccessCount(const AccessSet *set, TargetKind kind)
+{
+	return kind == TARGET_PROJECT ? set->nprojects : set->norganizations;
+}
+
+static int
+compareIds(const void *a, const void *b)
+{
+	return memcmp(a, b, UUID_LEN);
+}
+
+/*
+ * AccessList -- the ids of all targets of a kind, sorted, as a uuid[] of the
+ * caller's own; "only" leaves at most that one.
+ */
+ArrayType *
+AccessList(const AccessSet *set, TargetKind kind, AccessLevel minimum,
+		   const pg_uuid_t *only)
+{
+	int			n = 0;
+	int			most = AccessCount(set, kind);
+	Size		size = ARR_OVERHEAD_NONULLS(1) + (Size) most * UUID_LEN;
+	ArrayType  *array;
+	pg_uuid_t  *ids;
+
+	array = (ArrayType *) palloc0(size);
+	ids = (pg_uuid_t *) ((char *) array + ARR_OVERHEAD_NONULLS(1));
+	for (uint32 slot = 0; slot <= set->mask; slot++)
+	{
+		const AccessTarget *target = &set->slots[slot];
+
+		if (target->kind == kind && target->level >= minimum &&
+			(only == NULL || memcmp(only, &target->id, UUID_LEN) == 0))
+			ids[n++] = target->id;
+	}
+	if (n == 0)
+		return construct_empty_array(UUIDOID);
+	qsort(ids, n, UUID_LEN, compareIds);
+
+	SET_VARSIZE(array, ARR_OVERHEAD_NONULLS(1) + n * UUID_LEN);
+	array->ndim = 1;
+	array->dataoffset = 0;
+	array->elemtype = UUIDOID;
+	ARR_DIMS(array)[0] = n;
+	ARR_LBOUND(array)[0] = 1;
+	return array;
+}
+
+/* ---- building a set ---- */
+
+static void
+insertTarget(AccessSet *set, const AccessTarget *target)
+{
+	uint32		slot = slotOf(&target->id, set->mask);
+
+	while (set->slots[slot].kind != TARGET_NONE)
+		slot = (slot + 1) & set->mask;
+	set->slots[slot] = *target;
+	if (target->kind == TARGET_PROJECT)
+		set->nprojects++;
+	else
+		set->norganizations++;
+}
+
+/* Room for n targets at a load of at most one half. */
+static void
+makeRoom(AccessSet *set, uint64 n)
+{
+	uint32		size = pg_nextpower2_32((uint32) Max(2 * n, 8));
+
+	set->mask = size - 1;
+	set->slots = MemoryContextAllocExtended(set->context,
+											size * sizeof(AccessTarget),
+											MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+}
+
+static int
+compareKeys(const void *a, const void *b)
+{
+	uint32		x = *(const uint32 *) a;
+	uint32		y = *(const uint32 *) b;
+
+	return x < y ? -1 : x > y ? 1 : 0;
+}
+
+/* The messages that concern a set: its subject, credential, organizations. */
+static void
+collectKeys(AccessSet *set, const EntryKey *who)
+{
+	set->keys = MemoryContextAlloc(set->context,
+								   (set->norganizations + 2) * sizeof(uint32));
+	set->keys[set->nkeys++] = InvalidationKey(&who->subject);
+	set->keys[set->nkeys++] = InvalidationKey(&who->credential);
+	for (uint32 slot = 0; slot <= set->mask; slot++)
+		if (set->slots[slot].kind == TARGET_ORGANIZATION)
+			set->keys[set->nkeys++] = InvalidationKey(&set->slots[slot].id);
+	qsort(set->keys, set->nkeys, sizeof(uint32), compareKeys);
+}
+
+static bool
+concerns(const AccessSet *set, uint32 key)
+{
+	return key == INVALIDATE_ALL ||
+		bsearch(&key, set->keys, set->nkeys, sizeof(uint32), compareKeys) != NULL;
+}
+
+static AccessLevel
+levelByName(const char *name)
+{
+	return strcmp(name, "member") == 0 ? LEVEL_MEMBER :
+		strcmp(name, "administrator") == 0 ? LEVEL_ADMINISTRATOR :
+		strcmp(name, "owner") == 0 ? LEVEL_OWNER : LEVEL_NONE;
+}
+
+/* Is the claim true?  Asks the newest state, and sets the end of a session. */
+static void
+verifyClaim(AccessSet *set, const EntryKey *who)
+{
+	Oid			types[2] = {UUIDOID, UUIDOID};
+	Datum		values[2] = {UUIDPGetDatum(&who->subject), UUIDPGetDatum(&who->credential)};
+	bool		isnull;
+	Datum		expires;
+
+	if (who->kind == IDENTITY_USER)
+		PrivilegedSelect(&userPlan,
+						 "SELECT 'infinity'::pg_catalog.timestamptz FROM tenancy.users u"
+						 " WHERE u.id OPERATOR(pg_catalog.=) $1 AND u.is_active",
+						 1, types, values, InvalidSnapshot);
+	else if (who->kind == IDENTITY_SESSION)
+		PrivilegedSelect(&sessionPlan,
+						 "SELECT s.expires_at FROM tenancy.sessions s"
+						 " JOIN tenancy.users u ON u.id OPERATOR(pg_catalog.=) s.user_id"
+						 " WHERE s.user_id OPERATOR(pg_catalog.=) $1"
+						 " AND s.id OPERATOR(pg_catalog.=) $2"
+						 " AND s.revoked_at IS NULL AND u.is_active"
+						 " AND s.expires_at OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp()",
+						 2, types, values, InvalidSnapshot);
+	else
+		PrivilegedSelect(&tokenPlan,
+						 "SELECT 'infinity'::pg_catalog.timestamptz FROM tenancy.project_tokens t"
+						 " WHERE t.project_id OPERATOR(pg_catalog.=) $1"
+						 " AND t.id OPERATOR(pg_catalog.=) $2 AND t.revoked_at IS NULL",
+						 2, types, values, InvalidSnapshot);
+	if (SPI_processed != 1)
+		return;
+	expires = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+	set->holds = !isnull;
+	set->expires = isnull ? DT_NOBEGIN : DatumGetTimestampTz(expires);
+}
+
+/* Fill a set from the view tenancy.access. */
+static void
+readAccess(AccessSet *set, const EntryKey *who, Snapshot snapshot)
+{
+	Oid			type = UUIDOID;
+	Datum		value = UUIDPGetDatum(&who->subject);
+	TupleDesc	desc;
+
+	set->age = PrivilegedSelect(&accessPlan,
+								"SELECT a.organization_id, a.project_id, a.level::pg_catalog.text,"
+								" a.organization_level::pg_catalog.text"
+								" FROM tenancy.access a"
+								" WHERE a.user_id OPERATOR(pg_catalog.=) $1",
+								1, &type, &value, snapshot);
+	makeRoom(set, SPI_processed);
+	desc = SPI_tuptable->tupdesc;
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		HeapTuple	row = SPI_tuptable->vals[i];
+		AccessTarget target = {0};
+		Datum		id;
+		bool		isnull;
+
+		target.organization = *DatumGetUUIDP(SPI_getbinval(row, desc, 1, &isnull));
+		id = SPI_getbinval(row, desc, 2, &isnull);
+		target.kind = isnull ? TARGET_ORGANIZATION : TARGET_PROJECT;
+		target.id = isnull ? target.organization : *DatumGetUUIDP(id);
+		target.level = levelByName(SPI_getvalue(row, desc, 3));
+		target.organizationLevel = levelByName(SPI_getvalue(row, desc, 4));
+		insertTarget(set, &target);
+	}
+}
+
+/*
+ * Load the set of an identity as of a snapshot, or the newest committed state
+ * for InvalidSnapshot.  The result belongs to the caller's memory context
+ * until it is published.
+ */
+static AccessSet *
+loadSet(const EntryKey *who, Snapshot snapshot)
+{
+	MemoryContext context;
+	AccessSet  *set;
+	PrivilegedState state;
+
+	context = AllocSetContextCreate(CurrentMemoryContext,
+									"tenancy access set", ALLOCSET_SMALL_SIZES);
+	set = MemoryContextAllocZero(context, sizeof(AccessSet));
+	set->context = context;
+
+	if (who->kind != IDENTITY_NOBODY)
+	{
+		PrivilegedBegin(&state);
+		/* under an old snapshot only the access of a true claim is asked for */
+		if (snapshot == InvalidSnapshot)
+			verifyClaim(set, who);
+		else
+			set->holds = true;
+		if (set->holds && who->kind != IDENTITY_TOKEN)
+			readAccess(set, who, snapshot);
+		PrivilegedEnd(&state);
+	}
+	if (set->slots == NULL)
+		makeRoom(set, 0);
+	collectKeys(set, who);
+	return set;
+}
+
+/* ---- keeping sets ---- */
+
+static void
+freeSet(AccessSet *set)
+{
+	set->dropped = true;
+	if (set->pins == 0)
+		MemoryContextDelete(set->context);
+}
+
+/* Take an entry's set out of the table. */
+static void
+forgetSet(Entry *entry)
+{
+	if (entry->set == NULL)
+		return;
+	cached -= MemoryContextMemAllocated(entry->set->context, false);
+	freeSet(entry->set);
+	entry->set = NULL;
+}
+
+/* Drop the least recently used sets until the rest fits. */
+static void
+evict(Entry *keep)
+{
+	while (cached > (Size) cacheSize * 1024)
+	{
+		Entry	   *last = dlist_tail_element(Entry, used, &usage);
+
+		if (last == keep)
+			break;
+		forgetSet(last);
+		dlist_delete(&last->used);
+		hash_search(entries, &last->key, HASH_REMOVE, NULL);
+	}
+}
+
+/* Did anything that concerns the set arrive after the given count? */
+static bool
+changedSince(const AccessSet *set, uint64 before)
+{
+	if (arrived - before > RECENT)
+		return true;
+	for (uint64 i = before; i < arrived; i++)
+		if (concerns(set, recent[i % RECENT]))
+			return true;
+	return false;
+}
+
+/* Load the set of an entry; nothing changes unless all of it succeeds. */
+static void
+reload(Entry *entry)
+{
+	EntryKey	key = entry->key;
+	uint64		before = arrived;
+	AccessSet  *set = loadSet(&key, InvalidSnapshot);
+
+	/* the load may have read messages; the entry cannot have gone */
+	MemoryContextSetParent(set->context, cacheContext);
+	forgetSet(entry);
+	entry->set = set;
+	entry->stale = InvalidationIsWholesale() || changedSince(set, before);
+	cached += MemoryContextMemAllocated(set->context, false);
+	evict(entry);
+}
+
+/* The entry of an identity, made if need be. */
+static Entry *
+findEntry(const Identity *who)
+{
+	EntryKey	key;
+	Entry	   *entry;
+	bool		found;
+
+	memset(&key, 0, sizeof(key));
+	key.kind = who->kind;
+	key.subject = who->subject;
+	key.credential = who->credential;
+	entry = hash_search(entries, &key, HASH_ENTER, &found);
+	if (!found)
+	{
+		entry->set = NULL;
+		entry->stale = true;
+		dlist_push_head(&usage, &entry->used);
+	}
+	else
+		dlist_move_head(&usage, &entry->used);
+	return entry;
+}
+
+/*
+ * AccessCurrent -- the set of an identity under the newest committed state.
+ *
+ * Never NULL; that of nobody is empty.  Stays valid until the next call of
+ * this function, unless pinned.
+ */
+AccessSet *
+AccessCurrent(const Identity *who)
+{
+	Entry	   *entry;
+
+	AcceptInvalidationMessages();
+	entry = findEntry(who);
+	if (entry->set != NULL && !entry->stale && entry->set->holds &&
+		!TIMESTAMP_NOT_FINITE(entry->set->expires) &&
+		GetCurrentTimestamp() >= entry->set->expires)
+		entry->stale = true;
+	if (entry->set == NULL || entry->stale)
+		reload(entry);
+	return entry->set;
+}
+
+/*
+ * AccessAsOf -- the set under a query's own snapshot, if that is older than
+ * the latest set; otherwise NULL.
+ *
+ * A grant must not open rows as they were before it: what a query may see is
+ * the intersection.  The caller owns the result, in its memory context.
+ */
+AccessSet *
+AccessAsOf(const Identity *who, const AccessSet *latest, Snapshot snapshot)
+{
+	EntryKey	key;
+
+	if (!latest->holds || who->kind == IDENTITY_TOKEN ||
+		snapshot->snapXactCompletionCount >= latest->age)
+		return NULL;
+	memset(&key, 0, sizeof(key));
+	key.kind = who->kind;
+	key.subject = who->subject;
+	key.credential = who->credential;
+	return loadSet(&key, snapshot);
+}
+
+/* AccessDiscard -- free a set that AccessAsOf() made. */
+void
+AccessDiscard(AccessSet *set)
+{
+	MemoryContextDelete(set->context);
+}
+
+/* AccessStamp -- changes whenever AccessCurrent() may answer otherwise. */
+uint64
+AccessStamp(void)
+{
+	return stamp;
+}
+
+void
+AccessPin(AccessSet *set)
+{
+	set->pins++;
+}
+
+void
+AccessUnpin(AccessSet *set)
+{
+	Assert(set->pins > 0);
+	if (--set->pins == 0 && set->dropped)
+		MemoryContextDelete(set->context);
+}
+
+/*
+ * A message has arrived: mark what it concerns.  Runs at any moment, also in
+ * the middle of a load, so it allocates nothing and looks nothing up.
+ */
+static void
+onInvalidation(uint32 key)
+{
+	dlist_iter	iter;
+
+	recent[arrived++ % RECENT] = key;
+	dlist_foreach(iter, &usage)
+	{
+		Entry	   *entry = dlist_container(Entry, used, iter.cur);
+
+		if (entry->set != NULL && concerns(entry->set, key))
+		{
+			entry->stale = true;
+			stamp++;
+		}
+	}
+}
+
+void
+AccessInit(void)
+{
+	HASHCTL		control = {0};
+
+	cacheContext = AllocSetContextCreate(TopMemoryContext, "tenancy access sets",
+										 ALLOCSET_DEFAULT_SIZES);
+	control.keysize = sizeof(EntryKey);
+	control.entrysize = sizeof(Entry);
+	control.hcxt = cacheContext;
+	entries = hash_create("tenancy identities", 64, &control,
+						  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	if (!pg_strong_random(&seed, sizeof(seed)))
+		elog(ERROR, "could not generate random bytes");
+	DefineCustomIntVariable("tenancy.cache_size",
+							"Memory that one session may use to remember access sets.",
+							"The set in use is kept whatever its size.",
+							&cacheSize, 8192, 64, MAX_KILOBYTES,
+							PGC_USERSET, GUC_UNIT_KB, NULL, NULL, NULL);
+	InvalidationListen(onInvalidation);
+}
+
+/* ---- levels in SQL ---- */
+
+/* The level that an enum value stands for. */
+AccessLevel
+AccessLevelFromOid(Oid value)
+{
+	HeapTuple	tuple = SearchSysCache1(ENUMOID, ObjectIdGetDatum(value));
+	AccessLevel level;
+
+	if (!HeapTupleIsValid(tuple))
+		return LEVEL_OWNER + 1;	/* nobody has that level */
+	level = levelByName(NameStr(((Form_pg_enum) GETSTRUCT(tuple))->enumlabel));
+	ReleaseSysCache(tuple);
+	return level;
+}
+
+/* The enum value of a level; the caller says of which type. */
+Datum
+AccessLevelToDatum(AccessLevel level, Oid type)
+{
+	static const char *const names[] = {NULL, "member", "administrator", "owner"};
+	HeapTuple	tuple;
+	Oid			value;
+
+	tuple = SearchSysCache2(ENUMTYPOIDNAME, ObjectIdGetDatum(type),
+							CStringGetDatum(names[level]));
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "access level %d is missing", level);
+	value = ((Form_pg_enum) GETSTRUCT(tuple))->oid;
+	ReleaseSysCache(tuple);
+	return ObjectIdGetDatum(value);
+}
+
+/* ---- who is acting, confirmed ---- */
+
+static Datum
+uuidDatum(const pg_uuid_t *id)
+{
+	pg_uuid_t  *copy = palloc(sizeof(pg_uuid_t));
+
+	*copy = *id;
+	return UUIDPGetDatum(copy);
+}
+
+/*
+ * tenancy_current_user_id -- the user who is acting.
+ *
+ * tenancy.current_user_id() → uuid; NULL when nobody is signed in, when the
+ * session was revoked or has expired, when the user was deactivated, and for
+ * a project token.
+ */
+Datum
+tenancy_current_user_id(PG_FUNCTION_ARGS)
+{
+	Identity	who;
+
+	IdentityRead(&who);
+	if ((who.kind != IDENTITY_USER && who.kind != IDENTITY_SESSION) ||
+		!AccessHolds(AccessCurrent(&who)))
+		PG_RETURN_NULL();
+	return uuidDatum(&who.subject);
+}
+
+/*
+ * tenancy_current_project_id -- the project that new rows belong to.
+ *
+ * tenancy.current_project_id() → uuid; a project token's project, or the
+ * setting tenancy.project_id if the user can see that project, or NULL.
+ */
+Datum
+tenancy_current_project_id(PG_FUNCTION_ARGS)
+{
+	Identity	who;
+	const AccessTarget *target;
+	AccessSet  *set;
+
+	IdentityRead(&who);
+	if (who.kind == IDENTITY_NOBODY)
+		PG_RETURN_NULL();
+	set = AccessCurrent(&who);
+	if (who.kind == IDENTITY_TOKEN && AccessHolds(set))
+		return uuidDatum(&who.subject);
+	if (!who.narrowed)
+		PG_RETURN_NULL();
+	target = AccessFind(set, &who.project);
+	if (target == NULL || target->kind != TARGET_PROJECT)
+		PG_RETURN_NULL();
+	return uuidDatum(&who.project);
+}

@@ -1,0 +1,39 @@
+/*
+ * compat.h
+ *		Every difference between PostgreSQL 15, 16, 17 and 18 that matters here.
+ */
+#ifndef TENANCY_COMPAT_H
+#define TENANCY_COMPAT_H
+
+#include "utils/guc.h"
+#include "utils/guc_tables.h"
+
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
+/* 17 moved the local transaction id into vxid */
+#if PG_VERSION_NUM >= 170000
+#define MY_LXID		(MyProc->vxid.lxid)
+#else
+#define MY_LXID		(MyProc->lxid)
+#endif
+
+/* The record of a setting; 15 has no public look-up by name. */
+static inline struct config_generic *
+FindSetting(const char *name)
+{
+#if PG_VERSION_NUM >= 160000
+	return find_option(name, false, false, ERROR);
+#else
+	struct config_generic **settings = get_guc_variables();
+	int			n = GetNumConfigOptions();
+
+	for (int i = 0; i < n; i++)
+		if (strcmp(settings[i]->name, name) == 0)
+			return settings[i];
+	elog(ERROR, "setting \"%s\" is missing", name);
+#endif
+}
+
+#endif							/* TENANCY_COMPAT_H */

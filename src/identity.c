@@ -1,0 +1,550 @@
+/*
+ * identity.c
+ *		Who is acting: the settings, act_as, authenticate.
+ *
+ * An identity lives in a setting and not in a static variable, so that
+ * savepoints roll it back, parallel workers receive it and DISCARD ALL clears
+ * it.  Two settings carry one:
+ *
+ *	tenancy.identity	written by this file only: a verified credential, or
+ *						the user named to act_as()
+ *	tenancy.user_id		SET LOCAL by a role that was granted the parameter
+ *
+ * The invariant: a value counts only in the transaction that set it.  The
+ * settings' own stacks tell whether that is this one.  The exception is a
+ * session-wide identity, which carries the number of the current series; an
+ * aborted transaction that changed the identity begins a new series, so that
+ * no failure ever brings an earlier identity back.
+ */
+#include "postgres.h"
+
+#include "access/parallel.h"
+#include "access/xact.h"
+#include "catalog/pg_authid.h"
+#include "catalog/pg_type.h"
+#include "executor/executor.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/snapmgr.h"
+
+#include "compat.h"
+#include "credential.h"
+#include "identity.h"
+#include "privileged.h"
+
+static char *identitySetting = NULL;
+static char *userSetting = NULL;
+static char *projectSetting = NULL;
+static char *inviteLifetime = NULL;
+static char *defaultPlan = NULL;
+static bool emailEnabled = false;
+
+static struct config_generic *identityRecord;
+static struct config_generic *userRecord;
+
+static uint64 epoch = 1;		/* see IdentityEpoch() */
+static uint32 series = 1;		/* of session-wide identities */
+static bool changed = false;	/* identity set in this transaction */
+static bool writing = false;	/* this file is setting tenancy.identity */
+
+static ExecutorStart_hook_type previousExecutorStart = NULL;
+
+static SPIPlanPtr sessionPlan = NULL;
+static SPIPlanPtr tokenPlan = NULL;
+
+PG_FUNCTION_INFO_V1(tenancy_act_as);
+PG_FUNCTION_INFO_V1(tenancy_authenticate);
+PG_FUNCTION_INFO_V1(tenancy_clear_identity);
+PG_FUNCTION_INFO_V1(tenancy_session_id);
+PG_FUNCTION_INFO_V1(tenancy_setting);
+
+/* ---- the settings ---- */
+
+/* Parse a uuid without raising; the empty string is no uuid. */
+static bool
+parseUuid(const char *text, pg_uuid_t *id)
+{
+	int			digits = 0;
+
+	memset(id, 0, sizeof(*id));
+	for (const char *c = text; *c; c++)
+	{
+		int			value;
+
+		if (*c == '-' && (c - text == 8 || c - text == 13 ||
+						  c - text == 18 || c - text == 23))
+			continue;
+		if (*c >= '0' && *c <= '9')
+			value = *c - '0';
+		else if (*c >= 'a' && *c <= 'f')
+			value = *c - 'a' + 10;
+		else if (*c >= 'A' && *c <= 'F')
+			value = *c - 'A' + 10;
+		else
+			return false;
+		if (digits >= 2 * UUID_LEN)
+			return false;
+		id->data[digits / 2] |= value << (digits % 2 ? 0 : 4);
+		digits++;
+	}
+	return digits == 2 * UUID_LEN;
+}
+
+static bool
+isUuidOrEmpty(const char *value)
+{
+	pg_uuid_t	id;
+
+	if (*value == '\0' || parseUuid(value, &id))
+		return true;
+	GUC_check_errdetail("The value must be a uuid, or empty.");
+	return false;
+}
+
+/* Who acts may be said by a statement, never by stored configuration. */
+static bool
+isSaidNow(GucSource source)
+{
+	if (source == PGC_S_SESSION)
+	{
+		changed = true;
+		return true;
+	}
+	GUC_check_errcode(ERRCODE_INSUFFICIENT_PRIVILEGE);
+	GUC_check_errmsg("an identity can only be set by a statement");
+	GUC_check_errhint("Use SET LOCAL in the transaction that needs it.");
+	return false;
+}
+
+static bool
+checkUser(char **newval, void **extra, GucSource source)
+{
+	if (**newval == '\0')
+		return true;
+	return isUuidOrEmpty(*newval) && isSaidNow(source);
+}
+
+static bool
+checkProject(char **newval, void **extra, GucSource source)
+{
+	return isUuidOrEmpty(*newval);
+}
+
+/* Parallel workers receive what the leader was allowed to set. */
+static bool
+checkIdentity(char **newval, void **extra, GucSource source)
+{
+	if (**newval == '\0' || InitializingParallelWorker)
+		return true;
+	if (!writing)
+	{
+		GUC_check_errcode(ERRCODE_INSUFFICIENT_PRIVILEGE);
+		GUC_check_errmsg("setting \"tenancy.identity\" cannot be set directly");
+		GUC_check_errhint("Use tenancy.authenticate().");
+		return false;
+	}
+	return isSaidNow(source);
+}
+
+static void
+assignAny(const char *newval, void *extra)
+{
+	epoch++;
+}
+
+/* Set one of our settings from C, whoever is the current user. */
+static void
+writeSetting(const char *name, const char *value, bool transactionOnly)
+{
+	writing = true;
+	PG_TRY();
+	{
+		(void) set_config_option(name, value, PGC_SUSET, PGC_S_SESSION,
+								 transactionOnly ? GUC_ACTION_LOCAL : GUC_ACTION_SET,
+								 true, 0, false);
+	}
+	PG_FINALLY();
+	{
+		writing = false;
+	}
+	PG_END_TRY();
+}
+
+/* Was the value set by a statement of the present transaction? */
+static bool
+isOfThisTransaction(const struct config_generic *record)
+{
+	return record->stack != NULL && record->stack->state != GUC_SAVE;
+}
+
+/* ---- reading ---- */
+
+/*
+ * Does the value of tenancy.identity count now?  A worker believes its
+ * leader, which has dropped what does not count (see executorStart).
+ */
+static bool
+identityCounts(void)
+{
+	const char *mark;
+
+	if (identitySetting[0] == '\0')
+		return false;
+	if (IsParallelWorker() || isOfThisTransaction(identityRecord))
+		return true;
+	mark = strrchr(identitySetting, ' ');
+	return mark != NULL && strtoul(mark + 1, NULL, 10) == series;
+}
+
+static bool
+userCounts(void)
+{
+	return userSetting[0] != '\0' &&
+		(IsParallelWorker() || isOfThisTransaction(userRecord));
+}
+
+/* Parse "kind subject credential series", as writeIdentity() wrote it. */
+static void
+readIdentity(Identity *who)
+{
+	char		subject[37];
+	char		credential[37];
+	char		kind;
+	uint32		mark;
+
+	if (sscanf(identitySetting, "%c %36s %36s %u",
+			   &kind, subject, credential, &mark) != 4 ||
+		!parseUuid(subject, &who->subject) ||
+		!parseUuid(credential, &who->credential))
+		elog(ERROR, "malformed identity");
+	who->kind = kind == 'u' ? IDENTITY_USER :
+		kind == 's' ? IDENTITY_SESSION :
+		kind == 't' ? IDENTITY_TOKEN : IDENTITY_NOBODY;
+}
+
+void
+IdentityRead(Identity *who)
+{
+	memset(who, 0, sizeof(*who));
+	if (identityCounts())
+		readIdentity(who);
+	else if (userCounts() && parseUuid(userSetting, &who->subject))
+		who->kind = IDENTITY_USER;
+	who->narrowed = parseUuid(projectSetting, &who->project);
+	if (!who->narrowed)
+		memset(&who->project, 0, sizeof(who->project));
+}
+
+uint64
+IdentityEpoch(void)
+{
+	return epoch;
+}
+
+/* ---- the life of an identity ---- */
+
+/* Empty whatever no longer counts, or everything. */
+static void
+dropIdentity(bool everything)
+{
+	if (identitySetting[0] != '\0' && (everything || !identityCounts()))
+		writeSetting("tenancy.identity", "", false);
+	if (userSetting[0] != '\0' && (everything || !userCounts()))
+		writeSetting("tenancy.user_id", "", false);
+}
+
+/*
+ * Workers get the settings as they are, so drop what does not count before a
+ * query can start some.
+ */
+static void
+executorStart(QueryDesc *queryDesc, int eflags)
+{
+	if (!IsInParallelMode())
+		dropIdentity(false);
+	if (previousExecutorStart)
+		previousExecutorStart(queryDesc, eflags);
+	else
+		standard_ExecutorStart(queryDesc, eflags);
+}
+
+/* Is the identity one that was asked to outlive its transaction? */
+static bool
+isSessionWide(void)
+{
+	const char *mark = strrchr(identitySetting, ' ');
+
+	return mark != NULL && strtoul(mark + 1, NULL, 10) == series;
+}
+
+static void
+xactCallback(XactEvent event, void *arg)
+{
+	switch (event)
+	{
+		case XACT_EVENT_PRE_COMMIT:
+		case XACT_EVENT_PRE_PREPARE:
+			if (userSetting[0] != '\0')
+				writeSetting("tenancy.user_id", "", false);
+			if (identitySetting[0] != '\0' && !isSessionWide())
+				writeSetting("tenancy.identity", "", false);
+			break;
+		case XACT_EVENT_ABORT:
+			if (changed)
+				series++;
+			changed = false;
+			break;
+		case XACT_EVENT_COMMIT:
+		case XACT_EVENT_PREPARE:
+			changed = false;
+			break;
+		default:
+			break;
+	}
+}
+
+void
+IdentityInit(void)
+{
+	RegisterXactCallback(xactCallback, NULL);
+	previousExecutorStart = ExecutorStart_hook;
+	ExecutorStart_hook = executorStart;
+
+	DefineCustomStringVariable("tenancy.identity",
+							   "The identity that authenticate() or act_as() established.",
+							   "Written by the extension only.",
+							   &identitySetting, "",
+							   PGC_SUSET,
+							   GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE,
+							   checkIdentity, assignAny, NULL);
+	DefineCustomStringVariable("tenancy.user_id",
+							   "The user on whose behalf a trusted role acts.",
+							   "Ends with its transaction.",
+							   &userSetting, "",
+							   PGC_SUSET,
+							   GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE,
+							   checkUser, assignAny, NULL);
+	DefineCustomStringVariable("tenancy.project_id",
+							   "The current project; narrows what is visible.",
+							   NULL,
+							   &projectSetting, "",
+							   PGC_USERSET, GUC_NOT_IN_SAMPLE,
+							   checkProject, assignAny, NULL);
+	DefineCustomStringVariable("tenancy.invite_lifetime",
+							   "How long an invite can be accepted.",
+							   NULL,
+							   &inviteLifetime, "3 days",
+							   PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable("tenancy.default_plan",
+							   "The plan of new organizations.",
+							   NULL,
+							   &defaultPlan, "enterprise",
+							   PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("tenancy.email_enabled",
+							 "Whether invites and joins enqueue mail.",
+							 NULL,
+							 &emailEnabled, false,
+							 PGC_SUSET, 0, NULL, NULL, NULL);
+
+	identityRecord = FindSetting("tenancy.identity");
+	userRecord = FindSetting("tenancy.user_id");
+}
+
+/* ---- establishing an identity ---- */
+
+/* Write tenancy.identity; replaces whoever was acting before. */
+static void
+writeIdentity(char kind, const pg_uuid_t *subject, const pg_uuid_t *credential,
+			  bool sessionWide)
+{
+	char	   *value;
+
+	value = psprintf("%c %s %s %u", kind,
+					 DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(subject))),
+					 DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(credential))),
+					 sessionWide ? series : 0);
+	writeSetting("tenancy.identity", value, !sessionWide);
+}
+
+/* The right to say who acts is the right to set tenancy.user_id. */
+static bool
+mayAssertIdentity(void)
+{
+	return superuser() ||
+		pg_parameter_aclcheck("tenancy.user_id", GetUserId(), ACL_SET) == ACLCHECK_OK;
+}
+
+/*
+ * tenancy_act_as -- act on behalf of a user, until the transaction ends.
+ *
+ * tenancy.act_as(user_id uuid, session_wide boolean).  For roles that were
+ * given tenancy.grant_application(); checked here too, since default
+ * privileges can hand out EXECUTE.  NULL: nobody acts.  An id of nobody is
+ * no error: that user sees nothing.
+ */
+Datum
+tenancy_act_as(PG_FUNCTION_ARGS)
+{
+	pg_uuid_t	none = {{0}};
+
+	if (!mayAssertIdentity())
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to act as another user"),
+				 errhint("Ask the administrator to call tenancy.grant_application() for this role.")));
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		dropIdentity(true);
+	else
+		writeIdentity('u', PG_GETARG_UUID_P(0), &none, PG_GETARG_BOOL(1));
+	PG_RETURN_VOID();
+}
+
+/* One error for every reason, so that it tells nothing. */
+static void
+refuseCredential(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
+			 errmsg("credential is not valid")));
+}
+
+/*
+ * Find the live row of a credential by its digest: (id, subject, digest).
+ */
+static bool
+findCredential(SPIPlanPtr *plan, const char *query, const uint8 *digest,
+			   pg_uuid_t *credential, pg_uuid_t *subject)
+{
+	Oid			type = BYTEAOID;
+	bytea	   *value = palloc(VARHDRSZ + PG_SHA256_DIGEST_LENGTH);
+	Datum		argument = PointerGetDatum(value);
+	PrivilegedState state;
+	bool		found;
+
+	SET_VARSIZE(value, VARHDRSZ + PG_SHA256_DIGEST_LENGTH);
+	memcpy(VARDATA(value), digest, PG_SHA256_DIGEST_LENGTH);
+
+	PrivilegedBegin(&state);
+	PrivilegedSelect(plan, query, 1, &type, &argument, InvalidSnapshot);
+	found = SPI_processed == 1;
+	if (found)
+	{
+		HeapTuple	row = SPI_tuptable->vals[0];
+		TupleDesc	desc = SPI_tuptable->tupdesc;
+		bool		isnull;
+		bytea	   *stored;
+
+		*credential = *DatumGetUUIDP(SPI_getbinval(row, desc, 1, &isnull));
+		*subject = *DatumGetUUIDP(SPI_getbinval(row, desc, 2, &isnull));
+		stored = DatumGetByteaPP(SPI_getbinval(row, desc, 3, &isnull));
+		found = VARSIZE_ANY_EXHDR(stored) == PG_SHA256_DIGEST_LENGTH &&
+			CredentialDigestEqual((uint8 *) VARDATA_ANY(stored), digest);
+	}
+	PrivilegedEnd(&state);
+	pfree(value);
+	return found;
+}
+
+/*
+ * tenancy_authenticate -- sign in with a session token or a project token.
+ *
+ * tenancy.authenticate(credential text, session_wide boolean).  Anybody may
+ * call it.  Writes nothing, so it works on a hot standby.  One error, 28000,
+ * for unknown, malformed, expired, revoked and NULL.
+ */
+Datum
+tenancy_authenticate(PG_FUNCTION_ARGS)
+{
+	char	   *credential;
+	size_t		length;
+	CredentialKind kind;
+	uint8		digest[PG_SHA256_DIGEST_LENGTH];
+	pg_uuid_t	id;
+	pg_uuid_t	subject;
+	bool		found;
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		refuseCredential();
+	credential = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	length = strlen(credential);
+	kind = CredentialParse(credential, length);
+	if (kind != CREDENTIAL_SESSION && kind != CREDENTIAL_PROJECT)
+		refuseCredential();
+
+	CredentialDigest(credential, length, digest);
+	if (kind == CREDENTIAL_SESSION)
+		found = findCredential(&sessionPlan,
+							   "SELECT s.id, s.user_id, s.digest"
+							   " FROM tenancy.sessions s"
+							   " JOIN tenancy.users u ON u.id OPERATOR(pg_catalog.=) s.user_id"
+							   " WHERE s.digest OPERATOR(pg_catalog.=) $1"
+							   " AND s.revoked_at IS NULL AND u.is_active"
+							   " AND s.expires_at OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp()",
+							   digest, &id, &subject);
+	else
+		found = findCredential(&tokenPlan,
+							   "SELECT t.id, t.project_id, t.digest"
+							   " FROM tenancy.project_tokens t"
+							   " WHERE t.digest OPERATOR(pg_catalog.=) $1"
+							   " AND t.revoked_at IS NULL",
+							   digest, &id, &subject);
+	if (!found)
+		refuseCredential();
+	writeIdentity(kind == CREDENTIAL_SESSION ? 's' : 't', &subject, &id,
+				  PG_GETARG_BOOL(1));
+	PG_RETURN_VOID();
+}
+
+/*
+ * tenancy_clear_identity -- nobody acts any more in this session.
+ *
+ * tenancy._clear_identity().  Behind sign_out().
+ */
+Datum
+tenancy_clear_identity(PG_FUNCTION_ARGS)
+{
+	dropIdentity(true);
+	PG_RETURN_VOID();
+}
+
+/*
+ * tenancy_session_id -- the row of the session that is signed in.
+ *
+ * tenancy._session_id() → uuid; NULL for every other kind of identity.
+ */
+Datum
+tenancy_session_id(PG_FUNCTION_ARGS)
+{
+	Identity	who;
+	pg_uuid_t  *id;
+
+	IdentityRead(&who);
+	if (who.kind != IDENTITY_SESSION)
+		PG_RETURN_NULL();
+	id = palloc(sizeof(pg_uuid_t));
+	*id = who.credential;
+	PG_RETURN_UUID_P(id);
+}
+
+/*
+ * tenancy_setting -- a setting of ours as the library has it.
+ *
+ * tenancy._setting(name text) → text.  current_setting() would answer with a
+ * placeholder that anybody made before the library was loaded.
+ */
+Datum
+tenancy_setting(PG_FUNCTION_ARGS)
+{
+	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+
+	if (strcmp(name, "tenancy.invite_lifetime") == 0)
+		PG_RETURN_TEXT_P(cstring_to_text(inviteLifetime));
+	if (strcmp(name, "tenancy.default_plan") == 0)
+		PG_RETURN_TEXT_P(cstring_to_text(defaultPlan));
+	if (strcmp(name, "tenancy.email_enabled") == 0)
+		PG_RETURN_TEXT_P(cstring_to_text(emailEnabled ? "on" : "off"));
+	PG_RETURN_NULL();
+}

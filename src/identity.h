@@ -1,0 +1,37 @@
+/*
+ * identity.h
+ *		Who claims to be acting.  Whether the claim still holds is answered by
+ *		the access set (access.h).
+ */
+#ifndef TENANCY_IDENTITY_H
+#define TENANCY_IDENTITY_H
+
+#include "utils/uuid.h"
+
+typedef enum IdentityKind
+{
+	IDENTITY_NOBODY,
+	IDENTITY_USER,				/* asserted by a trusted role */
+	IDENTITY_SESSION,			/* signed in with a session token */
+	IDENTITY_TOKEN				/* signed in with a project token */
+} IdentityKind;
+
+/* Zeroed before it is filled, so that memcmp() compares. */
+typedef struct Identity
+{
+	IdentityKind kind;
+	pg_uuid_t	subject;		/* the user, or the token's project */
+	pg_uuid_t	credential;		/* row of the session or token, or zeros */
+	bool		narrowed;		/* is there a current project? */
+	pg_uuid_t	project;		/* that project, or zeros */
+} Identity;
+
+extern void IdentityInit(void);
+
+/* Answers NOBODY for every doubtful state. */
+extern void IdentityRead(Identity *who);
+
+/* Changes whenever IdentityRead() may answer something else. */
+extern uint64 IdentityEpoch(void);
+
+#endif							/* TENANCY_IDENTITY_H */

@@ -1,0 +1,326 @@
+/*
+ * policy.c
+ *		What policies call: can_view, can_edit, can_write, is_member,
+ *		viewable_projects, viewable_organizations.
+ *
+ * One execution of a query sees one identity: a change of it under an open
+ * cursor or in the middle of a statement is an error.  Access that is lost
+ * while a query runs is lost for its next row; access that is gained opens
+ * nothing before the next statement.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "fmgr.h"
+#include "storage/proc.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include "access.h"
+#include "compat.h"
+#include "identity.h"
+
+/* What one call site remembers between the rows of one execution. */
+typedef struct PredicateState
+{
+	MemoryContextCallback release;	/* unpins what is below */
+	LocalTransactionId lxid;
+	uint64		epoch;			/* of the identity */
+	Identity	who;
+	AccessSet  *set;			/* when the execution began; pinned */
+	AccessSet  *older;			/* under the query's snapshot, or NULL */
+	AccessSet  *newer;			/* what has changed since, or NULL; pinned */
+	uint64		stamp;			/* of the newest of them */
+	Oid			minimumOid;		/* the level asked for last, */
+	AccessLevel minimum;		/* and what it stands for */
+	bool		repeated;		/* is there a last row? */
+	pg_uuid_t	lastId;			/* tables come in runs of one project */
+	AccessLevel lastLevel;
+	TargetKind	lastKind;
+} PredicateState;
+
+PG_FUNCTION_INFO_V1(tenancy_can_view);
+PG_FUNCTION_INFO_V1(tenancy_can_edit);
+PG_FUNCTION_INFO_V1(tenancy_can_write);
+PG_FUNCTION_INFO_V1(tenancy_is_member);
+PG_FUNCTION_INFO_V1(tenancy_viewable_projects);
+PG_FUNCTION_INFO_V1(tenancy_viewable_organizations);
+
+/*
+ * Let go of the shared sets, at the end of the execution or by an error.  The
+ * older one is ours and goes with the memory context.
+ */
+static void
+releaseSets(void *arg)
+{
+	PredicateState *state = arg;
+
+	if (state->set)
+		AccessUnpin(state->set);
+	if (state->newer)
+		AccessUnpin(state->newer);
+	state->set = state->newer = NULL;
+}
+
+/* Begin an execution: who asks, and what can they reach? */
+static void
+beginExecution(PredicateState *state, MemoryContext context)
+{
+	AccessSet  *set;
+	MemoryContext previous;
+
+	releaseSets(state);
+	if (state->older)
+		AccessDiscard(state->older);
+	state->older = NULL;
+	state->repeated = false;
+	state->lxid = MY_LXID;
+	state->epoch = IdentityEpoch();
+	IdentityRead(&state->who);
+
+	/* the stamp first: what arrives during the load must not be missed */
+	state->stamp = AccessStamp();
+	set = AccessCurrent(&state->who);
+	AccessPin(set);
+	state->set = set;
+
+	previous = MemoryContextSwitchTo(context);
+	if (ActiveSnapshotSet())
+		state->older = AccessAsOf(&state->who, set, GetActiveSnapshot());
+	MemoryContextSwitchTo(previous);
+}
+
+/*
+ * The identity has changed since the execution began.  A query's snapshot is
+ * registered, so it is still the same one; an expression that PL/pgSQL
+ * evaluates by itself begins anew each time.
+ */
+static void
+identityChanged(PredicateState *state, MemoryContext context)
+{
+	Identity	who;
+
+	IdentityRead(&who);
+	if (state->lxid == MY_LXID &&
+		memcmp(&who, &state->who, sizeof(who)) == 0)
+	{
+		state->epoch = IdentityEpoch();
+		return;
+	}
+	if (state->lxid == MY_LXID && ActiveSnapshotSet() &&
+		GetActiveSnapshot()->regd_count > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("identity changed while a query was running"),
+				 errhint("Close cursors before acting as somebody else, and sign in with a statement of its own.")));
+	beginExecution(state, context);
+}
+
+/* Something has changed: from now on both the old and the new set must agree. */
+static void
+accessChanged(PredicateState *state)
+{
+	AccessSet  *newer;
+
+	state->stamp = AccessStamp();
+	newer = AccessCurrent(&state->who);
+	if (state->newer)
+		AccessUnpin(state->newer);
+	state->newer = NULL;
+	if (newer != state->set)
+	{
+		AccessPin(newer);
+		state->newer = newer;
+	}
+	state->repeated = false;
+}
+
+/* The state of this call site, ready for one row. */
+static PredicateState *
+prepare(FunctionCallInfo fcinfo)
+{
+	FmgrInfo   *call = fcinfo->flinfo;
+	PredicateState *state = call->fn_extra;
+
+	if (unlikely(state == NULL))
+	{
+		state = MemoryContextAllocZero(call->fn_mcxt, sizeof(PredicateState));
+		state->release.func = releaseSets;
+		state->release.arg = state;
+		MemoryContextRegisterResetCallback(call->fn_mcxt, &state->release);
+		beginExecution(state, call->fn_mcxt);
+		call->fn_extra = state;
+		return state;
+	}
+	if (unlikely(state->set == NULL || state->lxid != MY_LXID))
+		beginExecution(state, call->fn_mcxt);
+	else if (unlikely(state->epoch != IdentityEpoch()))
+		identityChanged(state, call->fn_mcxt);
+
+	/* cheap when nothing has arrived, and right after a wait for a lock */
+	AcceptInvalidationMessages();
+	if (unlikely(state->stamp != AccessStamp()))
+		accessChanged(state);
+	return state;
+}
+
+/* Level in one set, LEVEL_NONE when out of reach or of another kind. */
+static inline AccessLevel
+levelIn(const AccessSet *set, const pg_uuid_t *id, TargetKind kind)
+{
+	const AccessTarget *target = AccessFind(set, id);
+
+	return target != NULL && target->kind == kind ? target->level : LEVEL_NONE;
+}
+
+/* Level of whoever asks, in a project or organization. */
+static AccessLevel
+levelOf(PredicateState *state, const pg_uuid_t *id, TargetKind kind)
+{
+	AccessLevel level;
+
+	if (state->repeated && state->lastKind == kind &&
+		memcmp(&state->lastId, id, UUID_LEN) == 0)
+		return state->lastLevel;
+
+	level = levelIn(state->set, id, kind);
+	if (level != LEVEL_NONE && state->older)
+		level = Min(level, levelIn(state->older, id, kind));
+	if (level != LEVEL_NONE && state->newer)
+		level = Min(level, levelIn(state->newer, id, kind));
+	if (kind == TARGET_PROJECT && state->who.narrowed &&
+		memcmp(&state->who.project, id, UUID_LEN) != 0)
+		level = LEVEL_NONE;
+
+	state->lastId = *id;
+	state->lastKind = kind;
+	state->lastLevel = level;
+	state->repeated = true;
+	return level;
+}
+
+/* The level in an argument; an unknown one is out of everybody's reach. */
+static AccessLevel
+minimumOf(PredicateState *state, Oid value)
+{
+	if (unlikely(state->minimumOid != value))
+	{
+		state->minimum = AccessLevelFromOid(value);
+		state->minimumOid = value;
+	}
+	return state->minimum;
+}
+
+/*
+ * tenancy_can_view -- may the current identity see rows of a project?
+ *
+ * tenancy.can_view(project uuid) → boolean.  False for NULL, for nobody, for
+ * a project token; never an error that depends on the argument.
+ */
+Datum
+tenancy_can_view(PG_FUNCTION_ARGS)
+{
+	if (PG_ARGISNULL(0))
+		PG_RETURN_BOOL(false);
+	PG_RETURN_BOOL(levelOf(prepare(fcinfo), PG_GETARG_UUID_P(0),
+						   TARGET_PROJECT) >= LEVEL_MEMBER);
+}
+
+/*
+ * tenancy_can_edit -- may the current identity change and delete rows?
+ *
+ * tenancy.can_edit(project uuid, minimum tenancy.access_level) → boolean.
+ */
+Datum
+tenancy_can_edit(PG_FUNCTION_ARGS)
+{
+	PredicateState *state;
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		PG_RETURN_BOOL(false);
+	state = prepare(fcinfo);
+	PG_RETURN_BOOL(levelOf(state, PG_GETARG_UUID_P(0), TARGET_PROJECT) >=
+				   minimumOf(state, PG_GETARG_OID(1)));
+}
+
+/* Is the identity a live token of this very project? */
+static bool
+isTokenOf(PredicateState *state, const pg_uuid_t *project)
+{
+	return state->who.kind == IDENTITY_TOKEN &&
+		AccessHolds(state->set) &&
+		(state->newer == NULL || AccessHolds(state->newer)) &&
+		memcmp(&state->who.subject, project, UUID_LEN) == 0;
+}
+
+/*
+ * tenancy_can_write -- may the current identity insert rows into a project?
+ *
+ * tenancy.can_write(project uuid, minimum tenancy.access_level) → boolean.
+ * Also true for a live token of the project.
+ */
+Datum
+tenancy_can_write(PG_FUNCTION_ARGS)
+{
+	PredicateState *state;
+	pg_uuid_t  *project;
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		PG_RETURN_BOOL(false);
+	state = prepare(fcinfo);
+	project = PG_GETARG_UUID_P(0);
+	PG_RETURN_BOOL(isTokenOf(state, project) ||
+				   levelOf(state, project, TARGET_PROJECT) >=
+				   minimumOf(state, PG_GETARG_OID(1)));
+}
+
+/*
+ * tenancy_is_member -- is the current user in an organization, at that level
+ * or above?
+ *
+ * tenancy.is_member(organization uuid, minimum tenancy.access_level).
+ */
+Datum
+tenancy_is_member(PG_FUNCTION_ARGS)
+{
+	PredicateState *state;
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		PG_RETURN_BOOL(false);
+	state = prepare(fcinfo);
+	PG_RETURN_BOOL(levelOf(state, PG_GETARG_UUID_P(0), TARGET_ORGANIZATION) >=
+				   minimumOf(state, PG_GETARG_OID(1)));
+}
+
+/*
+ * tenancy_viewable_projects -- the projects that can_view() is true for.
+ *
+ * tenancy.viewable_projects() → uuid[], sorted, never NULL.  What the planner
+ * puts into index conditions; each row is checked again by the policy.
+ */
+Datum
+tenancy_viewable_projects(PG_FUNCTION_ARGS)
+{
+	Identity	who;
+
+	IdentityRead(&who);
+	PG_RETURN_ARRAYTYPE_P(AccessList(AccessCurrent(&who), TARGET_PROJECT,
+									 LEVEL_MEMBER,
+									 who.narrowed ? &who.project : NULL));
+}
+
+/*
+ * tenancy_viewable_organizations -- the same for is_member().
+ *
+ * tenancy.viewable_organizations(minimum tenancy.access_level) → uuid[].
+ */
+Datum
+tenancy_viewable_organizations(PG_FUNCTION_ARGS)
+{
+	Identity	who;
+
+	IdentityRead(&who);
+	PG_RETURN_ARRAYTYPE_P(AccessList(AccessCurrent(&who), TARGET_ORGANIZATION,
+									 AccessLevelFromOid(PG_GETARG_OID(0)), NULL));
+}

@@ -1,0 +1,30 @@
+/*
+ * privileged.h
+ *		Queries that the library itself asks, safe from their caller.
+ */
+#ifndef TENANCY_PRIVILEGED_H
+#define TENANCY_PRIVILEGED_H
+
+#include "executor/spi.h"
+#include "utils/snapshot.h"
+
+typedef struct PrivilegedState
+{
+	Oid			user;
+	int			securityContext;
+	int			settings;		/* nest level */
+} PrivilegedState;
+
+extern void PrivilegedBegin(PrivilegedState *state);
+extern void PrivilegedEnd(PrivilegedState *state);
+
+/*
+ * Ask through a plan that is prepared at the first call.  InvalidSnapshot
+ * asks for the newest committed state.  The result is in SPI_tuptable.
+ * Answers the snapshot's completion count, for AccessSet ages.
+ */
+extern uint64 PrivilegedSelect(SPIPlanPtr *plan, const char *query,
+							   int nargs, Oid *types, Datum *values,
+							   Snapshot snapshot);
+
+#endif							/* TENANCY_PRIVILEGED_H */

@@ -1,0 +1,30 @@
+/*
+ * tenancy.c
+ *		The door: what happens when the library is loaded.
+ *
+ * Nothing here needs shared_preload_libraries: the first function of the
+ * extension that a session calls loads the library.
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+
+#include "access.h"
+#include "compat.h"
+#include "identity.h"
+#include "invalidation.h"
+
+PG_MODULE_MAGIC;
+
+#if PG_VERSION_NUM < 160000
+void		_PG_init(void);
+#endif
+
+void
+_PG_init(void)
+{
+	InvalidationInit();
+	IdentityInit();
+	AccessInit();
+	MarkGUCPrefixReserved("tenancy");
+}
