@@ -30,7 +30,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenancy._require_user() IS
-	'the current user; raises when nobody is signed in';
+	'The current user; raises when nobody is signed in.';
 REVOKE ALL ON FUNCTION tenancy._require_user() FROM PUBLIC;
 
 -- Serialize all changes of one organization.  False when it does not exist.
@@ -47,7 +47,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenancy._lock_organization(uuid) IS
-	'locks an organization by raising its version; false when it does not exist';
+	'Locks an organization by raising its version; false when it does not exist.';
 REVOKE ALL ON FUNCTION tenancy._lock_organization(uuid) FROM PUBLIC;
 
 -- The organization that a permission on a target is about.
@@ -66,7 +66,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenancy._organization_of(tenancy.permission, uuid) IS
-	'the organization that a permission on an organization or project is about';
+	'The organization that a permission on an organization or project is about.';
 REVOKE ALL ON FUNCTION tenancy._organization_of(tenancy.permission, uuid) FROM PUBLIC;
 
 -- Check, lock, check again.  Returns the organization that is now locked.
@@ -97,7 +97,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenancy._begin_change(tenancy.permission, uuid) IS
-	'checks a permission, locks the organization it is about, checks again; returns that organization';
+	'Checks a permission, locks the organization it is about, checks again; returns that organization.';
 REVOKE ALL ON FUNCTION tenancy._begin_change(tenancy.permission, uuid) FROM PUBLIC;
 
 -- An unknown feature is not included in any plan.
@@ -130,7 +130,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenancy._require_feature(uuid, text) IS
-	'raises unless the organization''s plan includes a feature';
+	'Raises unless the organization''s plan includes a feature.';
 REVOKE ALL ON FUNCTION tenancy._require_feature(uuid, text) FROM PUBLIC;
 
 -- A user in no organization may always create one; any other needs to be in
@@ -161,7 +161,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenancy._require_another_organization(uuid) IS
-	'raises unless a user may create an organization beside those they are in';
+	'Raises unless a user may create an organization beside those they are in.';
 REVOKE ALL ON FUNCTION tenancy._require_another_organization(uuid) FROM PUBLIC;
 
 -- The plan of new organizations.
@@ -181,7 +181,7 @@ BEGIN
 	RETURN plan;
 END
 $$;
-COMMENT ON FUNCTION tenancy._default_plan() IS 'the plan of new organizations';
+COMMENT ON FUNCTION tenancy._default_plan() IS 'The plan of new organizations.';
 REVOKE ALL ON FUNCTION tenancy._default_plan() FROM PUBLIC;
 
 CREATE FUNCTION tenancy.create_organization(name text)
@@ -213,7 +213,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenancy.create_organization(text) IS
-	'creates an organization, owned by the current user, with its default project and token';
+	'Creates an organization, owned by the current user, with its default project and token.';
 REVOKE ALL ON FUNCTION tenancy.create_organization(text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tenancy.create_organization(text) TO PUBLIC;
 
@@ -232,7 +232,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenancy.rename_organization(uuid, text) IS
-	'renames an organization';
+	'Renames an organization.';
 REVOKE ALL ON FUNCTION tenancy.rename_organization(uuid, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tenancy.rename_organization(uuid, text) TO PUBLIC;
 
@@ -256,7 +256,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenancy.set_join_notifications(uuid, boolean) IS
-	'chooses whether the members of an organization are told when somebody joins';
+	'Chooses whether the members of an organization are told when somebody joins.';
 REVOKE ALL ON FUNCTION tenancy.set_join_notifications(uuid, boolean) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tenancy.set_join_notifications(uuid, boolean) TO PUBLIC;
 
@@ -282,7 +282,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenancy.delete_organization(uuid) IS
-	'deletes an organization with its projects, memberships, invites, tokens and data';
+	'Deletes an organization with its projects, memberships, invites, tokens and data.';
 REVOKE ALL ON FUNCTION tenancy.delete_organization(uuid) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tenancy.delete_organization(uuid) TO PUBLIC;
 
@@ -321,7 +321,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenancy._change_owner(uuid, uuid) IS
-	'makes a user the Owner of a locked organization and the old Owner an Administrator';
+	'Makes a user the Owner of a locked organization and the old Owner an Administrator.';
 REVOKE ALL ON FUNCTION tenancy._change_owner(uuid, uuid) FROM PUBLIC;
 
 CREATE FUNCTION tenancy.transfer_ownership(organization uuid, member uuid)
@@ -338,6 +338,6 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenancy.transfer_ownership(uuid, uuid) IS
-	'makes another member the Owner; the old Owner becomes an Administrator';
+	'Makes another member the Owner; the old Owner becomes an Administrator.';
 REVOKE ALL ON FUNCTION tenancy.transfer_ownership(uuid, uuid) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tenancy.transfer_ownership(uuid, uuid) TO PUBLIC;

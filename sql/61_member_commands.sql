@@ -23,7 +23,7 @@ AS $$
 	  AND m.user_id = _member_level.member
 $$;
 COMMENT ON FUNCTION tenancy._member_level(uuid, uuid) IS
-	'the level of a user in an organization, also of a deactivated one; NULL for one from outside';
+	'The level of a user in an organization, also of a deactivated one; NULL for one from outside.';
 REVOKE ALL ON FUNCTION tenancy._member_level(uuid, uuid) FROM PUBLIC;
 
 -- Raises unless the user is an active member of the organization, and keeps
@@ -48,7 +48,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenancy._require_active_member(uuid, uuid) IS
-	'raises unless a user is an active member of an organization';
+	'Raises unless a user is an active member of an organization.';
 REVOKE ALL ON FUNCTION tenancy._require_active_member(uuid, uuid) FROM PUBLIC;
 
 -- End a membership and what hangs on it.  Project memberships follow by
@@ -78,7 +78,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenancy._end_membership(uuid, uuid) IS
-	'ends a membership with its project memberships and invites, and moves the switcher';
+	'Ends a membership with its project memberships and invites, and moves the switcher.';
 REVOKE ALL ON FUNCTION tenancy._end_membership(uuid, uuid) FROM PUBLIC;
 
 CREATE FUNCTION tenancy.set_member_level(organization uuid, member uuid, level tenancy.access_level)
@@ -120,7 +120,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenancy.set_member_level(uuid, uuid, tenancy.access_level) IS
-	'changes the level of another member; the Owner who gives "owner" transfers the organization';
+	'Changes the level of another member; the Owner who gives "owner" transfers the organization.';
 REVOKE ALL ON FUNCTION tenancy.set_member_level(uuid, uuid, tenancy.access_level) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tenancy.set_member_level(uuid, uuid, tenancy.access_level) TO PUBLIC;
 
@@ -140,7 +140,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenancy._refuse_owner(uuid, uuid) IS
-	'raises when a user is the Owner of an organization';
+	'Raises when a user is the Owner of an organization.';
 REVOKE ALL ON FUNCTION tenancy._refuse_owner(uuid, uuid) FROM PUBLIC;
 
 CREATE FUNCTION tenancy.remove_member(organization uuid, member uuid)
@@ -161,7 +161,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenancy.remove_member(uuid, uuid) IS
-	'removes another member, with their project memberships and invites';
+	'Removes another member, with their project memberships and invites.';
 REVOKE ALL ON FUNCTION tenancy.remove_member(uuid, uuid) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tenancy.remove_member(uuid, uuid) TO PUBLIC;
 
@@ -185,6 +185,6 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenancy.leave_organization(uuid) IS
-	'ends the current user''s own membership; the Owner has to transfer first';
+	'Ends the current user''s own membership; the Owner has to transfer first.';
 REVOKE ALL ON FUNCTION tenancy.leave_organization(uuid) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tenancy.leave_organization(uuid) TO PUBLIC;

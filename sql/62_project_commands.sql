@@ -21,7 +21,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenancy._issue_project_token(uuid) IS
-	'stores and returns a new token for a project that has none';
+	'Stores and returns a new token for a project that has none.';
 REVOKE ALL ON FUNCTION tenancy._issue_project_token(uuid) FROM PUBLIC;
 
 CREATE FUNCTION tenancy._create_project(organization uuid, name text, is_private boolean)
@@ -44,7 +44,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenancy._create_project(uuid, text, boolean) IS
-	'creates a project with its token, asking nothing';
+	'Creates a project with its token, asking nothing.';
 REVOKE ALL ON FUNCTION tenancy._create_project(uuid, text, boolean) FROM PUBLIC;
 
 CREATE FUNCTION tenancy.create_project(organization uuid, name text, is_private boolean DEFAULT false)
@@ -76,7 +76,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenancy.create_project(uuid, text, boolean) IS
-	'creates a project with its token in an organization';
+	'Creates a project with its token in an organization.';
 REVOKE ALL ON FUNCTION tenancy.create_project(uuid, text, boolean) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tenancy.create_project(uuid, text, boolean) TO PUBLIC;
 
@@ -94,7 +94,7 @@ BEGIN
 	WHERE p.id = rename_project.project;
 END
 $$;
-COMMENT ON FUNCTION tenancy.rename_project(uuid, text) IS 'renames a project';
+COMMENT ON FUNCTION tenancy.rename_project(uuid, text) IS 'Renames a project.';
 REVOKE ALL ON FUNCTION tenancy.rename_project(uuid, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tenancy.rename_project(uuid, text) TO PUBLIC;
 
@@ -120,7 +120,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenancy.delete_project(uuid) IS
-	'deletes a project with its tokens, members and data';
+	'Deletes a project with its tokens, members and data.';
 REVOKE ALL ON FUNCTION tenancy.delete_project(uuid) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tenancy.delete_project(uuid) TO PUBLIC;
 
@@ -152,7 +152,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenancy.set_project_privacy(uuid, boolean) IS
-	'makes a project private, or opens it to the whole organization';
+	'Makes a project private, or opens it to the whole organization.';
 REVOKE ALL ON FUNCTION tenancy.set_project_privacy(uuid, boolean) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tenancy.set_project_privacy(uuid, boolean) TO PUBLIC;
 
@@ -175,6 +175,6 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenancy.rotate_project_token(uuid) IS
-	'revokes a project''s token at once and returns the new one';
+	'Revokes a project''s token at once and returns the new one.';
 REVOKE ALL ON FUNCTION tenancy.rotate_project_token(uuid) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tenancy.rotate_project_token(uuid) TO PUBLIC;

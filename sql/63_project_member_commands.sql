@@ -25,7 +25,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenancy._require_grantable(uuid, tenancy.access_level) IS
-	'raises unless the current user can give a level in a project';
+	'Raises unless the current user can give a level in a project.';
 REVOKE ALL ON FUNCTION tenancy._require_grantable(uuid, tenancy.access_level) FROM PUBLIC;
 
 CREATE FUNCTION tenancy.add_project_member(project uuid, member uuid, level tenancy.access_level)
@@ -69,7 +69,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenancy.add_project_member(uuid, uuid, tenancy.access_level) IS
-	'lets another member of the organization into a private project';
+	'Lets another member of the organization into a private project.';
 REVOKE ALL ON FUNCTION tenancy.add_project_member(uuid, uuid, tenancy.access_level) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tenancy.add_project_member(uuid, uuid, tenancy.access_level) TO PUBLIC;
 
@@ -104,7 +104,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenancy.set_project_member_level(uuid, uuid, tenancy.access_level) IS
-	'changes the level of another member of a project';
+	'Changes the level of another member of a project.';
 REVOKE ALL ON FUNCTION tenancy.set_project_member_level(uuid, uuid, tenancy.access_level) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tenancy.set_project_member_level(uuid, uuid, tenancy.access_level) TO PUBLIC;
 
@@ -126,7 +126,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenancy._end_project_membership(uuid, uuid, uuid) IS
-	'ends a project membership and mends the switcher; false when there was none';
+	'Ends a project membership and mends the switcher; false when there was none.';
 REVOKE ALL ON FUNCTION tenancy._end_project_membership(uuid, uuid, uuid) FROM PUBLIC;
 
 CREATE FUNCTION tenancy.remove_project_member(project uuid, member uuid)
@@ -152,7 +152,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenancy.remove_project_member(uuid, uuid) IS
-	'removes another member from a project';
+	'Removes another member from a project.';
 REVOKE ALL ON FUNCTION tenancy.remove_project_member(uuid, uuid) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tenancy.remove_project_member(uuid, uuid) TO PUBLIC;
 
@@ -174,6 +174,6 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenancy.leave_project(uuid) IS
-	'ends the current user''s own membership of a project';
+	'Ends the current user''s own membership of a project.';
 REVOKE ALL ON FUNCTION tenancy.leave_project(uuid) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tenancy.leave_project(uuid) TO PUBLIC;

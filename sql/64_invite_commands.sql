@@ -25,7 +25,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenancy._enqueue(text, uuid, text, jsonb) IS
-	'puts a mail into the outbox, where mail is enabled';
+	'Puts a mail into the outbox, where mail is enabled.';
 REVOKE ALL ON FUNCTION tenancy._enqueue(text, uuid, text, jsonb) FROM PUBLIC;
 
 -- member1@example.com becomes m*****1@example.com.
@@ -42,7 +42,7 @@ AS $$
 	FROM split_part(email, '@', 1) AS local
 $$;
 COMMENT ON FUNCTION tenancy._mask_email(text) IS
-	'an e-mail address that its owner recognizes and nobody else learns';
+	'An e-mail address that its owner recognizes and nobody else learns.';
 REVOKE ALL ON FUNCTION tenancy._mask_email(text) FROM PUBLIC;
 
 -- Invite an address, replacing its open invite.  The caller has locked the
@@ -83,7 +83,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenancy._create_invite(uuid, text) IS
-	'invites an address into a locked organization, replacing its open invite';
+	'Invites an address into a locked organization, replacing its open invite.';
 REVOKE ALL ON FUNCTION tenancy._create_invite(uuid, text) FROM PUBLIC;
 
 CREATE FUNCTION tenancy._enqueue_invite(invite uuid, token text)
@@ -104,7 +104,7 @@ AS $$
 	WHERE i.id = _enqueue_invite.invite
 $$;
 COMMENT ON FUNCTION tenancy._enqueue_invite(uuid, text) IS
-	'puts the mail for an invite into the outbox';
+	'Puts the mail for an invite into the outbox.';
 REVOKE ALL ON FUNCTION tenancy._enqueue_invite(uuid, text) FROM PUBLIC;
 
 CREATE FUNCTION tenancy.create_invite(organization uuid, email text,
@@ -122,7 +122,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenancy.create_invite(uuid, text) IS
-	'invites an address into an organization, replacing its open invite; the token is shown this once';
+	'Invites an address into an organization, replacing its open invite; the token is shown this once.';
 REVOKE ALL ON FUNCTION tenancy.create_invite(uuid, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tenancy.create_invite(uuid, text) TO PUBLIC;
 
@@ -162,7 +162,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenancy.create_invites(uuid, text[]) IS
-	'invites up to 100 addresses into an organization, all or none';
+	'Invites up to 100 addresses into an organization, all or none.';
 REVOKE ALL ON FUNCTION tenancy.create_invites(uuid, text[]) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tenancy.create_invites(uuid, text[]) TO PUBLIC;
 
@@ -181,7 +181,7 @@ AS $$
 				   AND tenancy.can('member.invite', i.organization_id))))
 $$;
 COMMENT ON FUNCTION tenancy._may_revoke_invite(uuid) IS
-	'whether an invite exists that the current user may revoke';
+	'Whether an invite exists that the current user may revoke.';
 REVOKE ALL ON FUNCTION tenancy._may_revoke_invite(uuid) FROM PUBLIC;
 
 CREATE FUNCTION tenancy.revoke_invite(invite uuid)
@@ -210,7 +210,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenancy.revoke_invite(uuid) IS
-	'revokes an open invite; for the inviter, Administrators and the Owner';
+	'Revokes an open invite; for the inviter, Administrators and the Owner.';
 REVOKE ALL ON FUNCTION tenancy.revoke_invite(uuid) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tenancy.revoke_invite(uuid) TO PUBLIC;
 
@@ -234,7 +234,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenancy._find_invite(text) IS
-	'the invite that a token opens; one error for unknown, used and malformed ones';
+	'The invite that a token opens; one error for unknown, used and malformed ones.';
 REVOKE ALL ON FUNCTION tenancy._find_invite(text) FROM PUBLIC;
 
 -- Valid up to and including the last microsecond, by the clock and not by the
@@ -253,7 +253,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenancy._require_unexpired(tenancy.invites) IS
-	'raises when an invite has expired';
+	'Raises when an invite has expired.';
 REVOKE ALL ON FUNCTION tenancy._require_unexpired(tenancy.invites) FROM PUBLIC;
 
 -- May this user accept the invite?  The order of the checks is promised.
@@ -278,7 +278,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenancy._check_acceptance(tenancy.invites, uuid) IS
-	'raises unless a user may accept an invite: wrong account, expired, member already';
+	'Raises unless a user may accept an invite: wrong account, expired, member already.';
 REVOKE ALL ON FUNCTION tenancy._check_acceptance(tenancy.invites, uuid) FROM PUBLIC;
 
 -- Lock the organization of an invite, then read the invite again: whoever
@@ -296,7 +296,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenancy._lock_invite(text) IS
-	'the invite that a token opens, with its organization locked';
+	'The invite that a token opens, with its organization locked.';
 REVOKE ALL ON FUNCTION tenancy._lock_invite(text) FROM PUBLIC;
 
 -- Make the user a Member.  The caller has locked the organization and checked.
@@ -322,7 +322,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenancy._join(tenancy.invites, uuid) IS
-	'makes a user a Member of the locked organization that invited them';
+	'Makes a user a Member of the locked organization that invited them.';
 REVOKE ALL ON FUNCTION tenancy._join(tenancy.invites, uuid) FROM PUBLIC;
 
 CREATE FUNCTION tenancy._enqueue_joined(organization uuid, newcomer uuid)
@@ -343,7 +343,7 @@ AS $$
 	  AND u.id <> n.id
 $$;
 COMMENT ON FUNCTION tenancy._enqueue_joined(uuid, uuid) IS
-	'puts a mail to every member but the newcomer into the outbox';
+	'Puts a mail to every member but the newcomer into the outbox.';
 REVOKE ALL ON FUNCTION tenancy._enqueue_joined(uuid, uuid) FROM PUBLIC;
 
 CREATE FUNCTION tenancy.preview_invite(token text, OUT organization_name text, OUT masked_email text)
@@ -361,7 +361,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenancy.preview_invite(text) IS
-	'what an invite is for; accepts nothing, and asks nobody to sign in';
+	'What an invite is for; accepts nothing, and asks nobody to sign in.';
 REVOKE ALL ON FUNCTION tenancy.preview_invite(text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tenancy.preview_invite(text) TO PUBLIC;
 
@@ -385,7 +385,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenancy.accept_invite(text) IS
-	'makes the current user a Member of the organization that invited them';
+	'Makes the current user a Member of the organization that invited them.';
 REVOKE ALL ON FUNCTION tenancy.accept_invite(text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tenancy.accept_invite(text) TO PUBLIC;
 
@@ -411,6 +411,6 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenancy.accept_invite_as_new_user(text, text) IS
-	'creates the invited user and makes them a Member; the invite''s token is all it takes';
+	'Creates the invited user and makes them a Member; the invite''s token is all it takes.';
 REVOKE ALL ON FUNCTION tenancy.accept_invite_as_new_user(text, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tenancy.accept_invite_as_new_user(text, text) TO PUBLIC;

@@ -27,7 +27,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenancy._first_project(uuid, uuid) IS
-	'the project that a user starts with in an organization, NULL for none';
+	'The project that a user starts with in an organization, NULL for none.';
 REVOKE ALL ON FUNCTION tenancy._first_project(uuid, uuid) FROM PUBLIC;
 
 -- Remember a choice.  The caller holds the organization and the project.
@@ -45,7 +45,7 @@ BEGIN
 			USING ERRCODE = 'no_data_found';
 	END IF;
 
-	INSERT INTO tenancy.user_preferences AS s (user_id, current_organization_id, current_project_id)
+	INSERT INTO tenancy.user_preferences (user_id, current_organization_id, current_project_id)
 	VALUES (member, organization, project)
 	ON CONFLICT (user_id) DO UPDATE
 	SET current_organization_id = excluded.current_organization_id,
@@ -53,7 +53,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenancy._set_switcher(uuid, uuid, uuid) IS
-	'remembers a user''s current organization and project';
+	'Remembers a user''s current organization and project.';
 REVOKE ALL ON FUNCTION tenancy._set_switcher(uuid, uuid, uuid) FROM PUBLIC;
 
 -- The user is out of the organization: move on to another one of theirs, if
@@ -91,7 +91,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenancy._leave_switcher(uuid, uuid) IS
-	'moves the switcher of a user who is out of an organization to another one, or to none';
+	'Moves the switcher of a user who is out of an organization to another one, or to none.';
 REVOKE ALL ON FUNCTION tenancy._leave_switcher(uuid, uuid) FROM PUBLIC;
 
 -- Nobody's current project is one they can no longer see.  Of one member, or of
@@ -111,7 +111,7 @@ AS $$
 						AND a.project_id = s.current_project_id)
 $$;
 COMMENT ON FUNCTION tenancy._mend_switchers(uuid, uuid) IS
-	'clears the current project of those who can no longer see it';
+	'Clears the current project of those who can no longer see it.';
 REVOKE ALL ON FUNCTION tenancy._mend_switchers(uuid, uuid) FROM PUBLIC;
 
 CREATE FUNCTION tenancy.switch_organization(organization uuid)
@@ -139,7 +139,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenancy.switch_organization(uuid) IS
-	'makes an organization the current user''s current one';
+	'Makes an organization the current user''s current one.';
 REVOKE ALL ON FUNCTION tenancy.switch_organization(uuid) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tenancy.switch_organization(uuid) TO PUBLIC;
 
@@ -172,6 +172,6 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenancy.switch_project(uuid) IS
-	'makes a project of the current organization the current user''s current one';
+	'Makes a project of the current organization the current user''s current one.';
 REVOKE ALL ON FUNCTION tenancy.switch_project(uuid) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tenancy.switch_project(uuid) TO PUBLIC;

@@ -1,6 +1,8 @@
 -- ---------------------------------------------------------------------
--- Commands about user accounts, sessions and plans: for the application and the
--- DBA, not for users.  Only signing out is everybody's
+-- Commands about user accounts, sessions and plans
+--
+-- For the application and the DBA, not for users; only signing out is for
+-- everybody.
 -- ---------------------------------------------------------------------
 
 -- Raises when there is an account for the address.
@@ -18,7 +20,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenancy._require_no_user(text) IS
-	'raises when there is an account for an e-mail address';
+	'Raises when there is an account for an e-mail address.';
 REVOKE ALL ON FUNCTION tenancy._require_no_user(text) FROM PUBLIC;
 
 CREATE FUNCTION tenancy._create_user(email text, name text)
@@ -43,7 +45,7 @@ BEGIN
 	RETURN user_id;
 END
 $$;
-COMMENT ON FUNCTION tenancy._create_user(text, text) IS 'creates a user, asking nothing';
+COMMENT ON FUNCTION tenancy._create_user(text, text) IS 'Creates a user, asking nothing.';
 REVOKE ALL ON FUNCTION tenancy._create_user(text, text) FROM PUBLIC;
 
 CREATE FUNCTION tenancy.create_user(email text, name text)
@@ -54,7 +56,7 @@ AS $$
 	SELECT tenancy._create_user(create_user.email, create_user.name)
 $$;
 COMMENT ON FUNCTION tenancy.create_user(text, text) IS
-	'creates a user with a verified e-mail address; for the application';
+	'Creates a user with a verified e-mail address; for the application.';
 REVOKE ALL ON FUNCTION tenancy.create_user(text, text) FROM PUBLIC;
 
 CREATE FUNCTION tenancy.set_user_active(user_id uuid, is_active boolean)
@@ -84,7 +86,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenancy.set_user_active(uuid, boolean) IS
-	'activates or deactivates a user; a deactivated one is nobody at once, everywhere; for the application';
+	'Activates or deactivates a user; a deactivated one is nobody at once, everywhere; for the application.';
 REVOKE ALL ON FUNCTION tenancy.set_user_active(uuid, boolean) FROM PUBLIC;
 
 CREATE FUNCTION tenancy.delete_user(user_id uuid)
@@ -122,7 +124,7 @@ EXCEPTION
 END
 $$;
 COMMENT ON FUNCTION tenancy.delete_user(uuid) IS
-	'deletes a user who owns no organization; for the application';
+	'Deletes a user who owns no organization; for the application.';
 REVOKE ALL ON FUNCTION tenancy.delete_user(uuid) FROM PUBLIC;
 
 CREATE FUNCTION tenancy.create_session(user_id uuid, lifetime interval DEFAULT '30 days')
@@ -158,7 +160,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenancy.create_session(uuid, interval) IS
-	'starts a session and returns its token, which is shown this once; for the application';
+	'Starts a session and returns its token, which is shown this once; for the application.';
 REVOKE ALL ON FUNCTION tenancy.create_session(uuid, interval) FROM PUBLIC;
 
 CREATE FUNCTION tenancy.revoke_sessions(user_id uuid)
@@ -181,7 +183,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenancy.revoke_sessions(uuid) IS
-	'ends all sessions of a user at once, everywhere; for the application';
+	'Ends all sessions of a user at once, everywhere; for the application.';
 REVOKE ALL ON FUNCTION tenancy.revoke_sessions(uuid) FROM PUBLIC;
 
 CREATE FUNCTION tenancy._revoke_current_session()
@@ -195,20 +197,21 @@ AS $$
 	  AND s.revoked_at IS NULL
 $$;
 COMMENT ON FUNCTION tenancy._revoke_current_session() IS
-	'revokes the session that one is signed in with, if any';
+	'Revokes the session that one is signed in with, if any.';
 REVOKE ALL ON FUNCTION tenancy._revoke_current_session() FROM PUBLIC;
 
--- No SET clause: what it sets would end with the function.  The names in an SQL
--- standard body are resolved when it is created, so nothing needs pinning.
+-- _clear_identity() sets what it sets beyond the end of this function, unlike
+-- act_as() and authenticate(), which could have no SET clause around them.
 CREATE FUNCTION tenancy.sign_out()
 RETURNS void
 LANGUAGE sql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
-BEGIN ATOMIC
+SET search_path = pg_catalog, pg_temp
+AS $$
 	SELECT tenancy._revoke_current_session();
 	SELECT tenancy._clear_identity();
-END;
+$$;
 COMMENT ON FUNCTION tenancy.sign_out() IS
-	'revokes the session that one is signed in with, and forgets who is acting';
+	'Revokes the session that one is signed in with, and forgets who is acting.';
 REVOKE ALL ON FUNCTION tenancy.sign_out() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tenancy.sign_out() TO PUBLIC;
 
@@ -235,7 +238,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenancy.assign_owner(uuid, uuid) IS
-	'makes any active user the Owner of an organization whose Owner has vanished; for the DBA';
+	'Makes any active user the Owner of an organization whose Owner has vanished; for the DBA.';
 REVOKE ALL ON FUNCTION tenancy.assign_owner(uuid, uuid) FROM PUBLIC;
 
 CREATE FUNCTION tenancy.set_plan(organization uuid, plan text)
@@ -266,7 +269,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenancy.set_plan(uuid, text) IS
-	'puts an organization on another plan; for the billing system';
+	'Puts an organization on another plan; for the billing system.';
 REVOKE ALL ON FUNCTION tenancy.set_plan(uuid, text) FROM PUBLIC;
 
 -- A superuser's tool; with their own rights only, hence no SECURITY DEFINER.
@@ -296,5 +299,5 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenancy.grant_application(regrole) IS
-	'trusts a role to say who is acting, and to manage users and sessions';
+	'Trusts a role to say who is acting, and to manage users and sessions.';
 REVOKE ALL ON FUNCTION tenancy.grant_application(regrole) FROM PUBLIC;

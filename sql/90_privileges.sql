@@ -5,8 +5,8 @@
 GRANT USAGE ON SCHEMA tenancy TO PUBLIC;
 REVOKE ALL ON tenancy.access FROM PUBLIC;
 
--- Names that begin with an underscore are ours; these four the planner, the
--- executor and the views call on behalf of whoever asks.
+-- Names that begin with an underscore are ours; only what a view calls on
+-- behalf of whoever asks stays open.
 DO $$
 DECLARE
 	f regprocedure;
@@ -51,8 +51,7 @@ BEGIN
 END
 $$;
 
-SELECT pg_catalog.pg_extension_config_dump('tenancy.plans',
-	$$WHERE (name, multiple_organizations, multiple_projects, private_projects) NOT IN (VALUES ('open_source', false, false, false), ('free', true, false, false), ('self_serve', true, true, false), ('enterprise', true, true, true))$$);
+SELECT pg_catalog.pg_extension_config_dump('tenancy.plans', '');
 SELECT pg_catalog.pg_extension_config_dump('tenancy.users', '');
 SELECT pg_catalog.pg_extension_config_dump('tenancy.organizations', '');
 SELECT pg_catalog.pg_extension_config_dump('tenancy.memberships', '');

@@ -14,6 +14,7 @@
  */
 #include "postgres.h"
 
+#include "access/transam.h"
 #include "catalog/pg_enum.h"
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
@@ -25,6 +26,7 @@
 #include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
@@ -40,7 +42,9 @@ struct AccessSet
 	bool		dropped;		/* out of the table: free at the last unpin */
 	bool		holds;			/* the identity's claim is true */
 	TimestampTz expires;		/* end of the session, or infinity */
-	uint64		age;			/* completion count of the load's snapshot */
+	TransactionId xmax;			/* of the snapshot that it was loaded with */
+	int			nrunning;		/* transactions that it saw running, sorted */
+	TransactionId *running;
 	int			nprojects;
 	int			norganizations;
 	int			nkeys;
@@ -273,6 +277,52 @@ verifyClaim(AccessSet *set, const EntryKey *who)
 	set->expires = isnull ? DT_NOBEGIN : DatumGetTimestampTz(expires);
 }
 
+/* Top-level transactions that a snapshot takes for running. */
+static const TransactionId *
+runningIn(Snapshot snapshot, int *n)
+{
+	/* in recovery all of them are kept in the other array */
+	*n = snapshot->takenDuringRecovery ? snapshot->subxcnt : (int) snapshot->xcnt;
+	return snapshot->takenDuringRecovery ? snapshot->subxip : snapshot->xip;
+}
+
+/* Remember which transactions had finished when the set was loaded. */
+static void
+noteSnapshot(AccessSet *set, Snapshot snapshot)
+{
+	const TransactionId *running = runningIn(snapshot, &set->nrunning);
+
+	set->xmax = snapshot->xmax;
+	set->running = MemoryContextAlloc(set->context,
+									  (set->nrunning + 1) * sizeof(TransactionId));
+	memcpy(set->running, running, set->nrunning * sizeof(TransactionId));
+	qsort(set->running, set->nrunning, sizeof(TransactionId), compareKeys);
+}
+
+/*
+ * Does the snapshot see every transaction that the set has seen?  If in doubt,
+ * no: that costs a load.
+ */
+static bool
+isAsNewAs(Snapshot snapshot, const AccessSet *set)
+{
+	const TransactionId *running;
+	int			n;
+
+	if (TransactionIdFollowsOrEquals(snapshot->xmin, set->xmax))
+		return true;
+	if (TransactionIdPrecedes(snapshot->xmax, set->xmax) ||
+		(snapshot->takenDuringRecovery && snapshot->suboverflowed))
+		return false;
+	running = runningIn(snapshot, &n);
+	for (int i = 0; i < n; i++)
+		if (TransactionIdPrecedes(running[i], set->xmax) &&
+			bsearch(&running[i], set->running, set->nrunning,
+					sizeof(TransactionId), compareKeys) == NULL)
+			return false;
+	return true;
+}
+
 /* Fill a set from the view tenancy.access. */
 static void
 readAccess(AccessSet *set, const EntryKey *who, Snapshot snapshot)
@@ -281,12 +331,16 @@ readAccess(AccessSet *set, const EntryKey *who, Snapshot snapshot)
 	Datum		value = UUIDPGetDatum(&who->subject);
 	TupleDesc	desc;
 
-	set->age = PrivilegedSelect(&accessPlan,
-								"SELECT a.organization_id, a.project_id, a.level::pg_catalog.text,"
-								" a.organization_level::pg_catalog.text"
-								" FROM tenancy.access a"
-								" WHERE a.user_id OPERATOR(pg_catalog.=) $1",
-								1, &type, &value, snapshot);
+	snapshot = RegisterSnapshot(snapshot != InvalidSnapshot ? snapshot :
+								GetCatalogSnapshot(InvalidOid));
+	noteSnapshot(set, snapshot);
+	PrivilegedSelect(&accessPlan,
+					 "SELECT a.organization_id, a.project_id, a.level::pg_catalog.text,"
+					 " a.organization_level::pg_catalog.text"
+					 " FROM tenancy.access a"
+					 " WHERE a.user_id OPERATOR(pg_catalog.=) $1",
+					 1, &type, &value, snapshot);
+	UnregisterSnapshot(snapshot);
 	makeRoom(set, SPI_processed);
 	desc = SPI_tuptable->tupdesc;
 	for (uint64 i = 0; i < SPI_processed; i++)
@@ -466,7 +520,7 @@ AccessAsOf(const Identity *who, const AccessSet *latest, Snapshot snapshot)
 	EntryKey	key;
 
 	if (!latest->holds || who->kind == IDENTITY_TOKEN ||
-		snapshot->snapXactCompletionCount >= latest->age)
+		isAsNewAs(snapshot, latest))
 		return NULL;
 	memset(&key, 0, sizeof(key));
 	key.kind = who->kind;

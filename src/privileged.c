@@ -43,12 +43,10 @@ PrivilegedEnd(PrivilegedState *state)
 	SetUserIdAndSecContext(state->user, state->securityContext);
 }
 
-uint64
+void
 PrivilegedSelect(SPIPlanPtr *plan, const char *query,
 				 int nargs, Oid *types, Datum *values, Snapshot snapshot)
 {
-	uint64		completed;
-
 	if (*plan == NULL)
 	{
 		SPIPlanPtr	prepared = SPI_prepare(query, nargs, types);
@@ -60,10 +58,8 @@ PrivilegedSelect(SPIPlanPtr *plan, const char *query,
 	}
 	if (snapshot == InvalidSnapshot)
 		snapshot = GetCatalogSnapshot(InvalidOid);
-	completed = snapshot->snapXactCompletionCount;
 	if (SPI_execute_snapshot(*plan, values, NULL, snapshot, InvalidSnapshot,
 							 true, false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not execute a query: %s",
 			 SPI_result_code_string(SPI_result));
-	return completed;
 }

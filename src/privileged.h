@@ -21,10 +21,9 @@ extern void PrivilegedEnd(PrivilegedState *state);
 /*
  * Ask through a plan that is prepared at the first call.  InvalidSnapshot
  * asks for the newest committed state.  The result is in SPI_tuptable.
- * Answers the snapshot's completion count, for AccessSet ages.
  */
-extern uint64 PrivilegedSelect(SPIPlanPtr *plan, const char *query,
-							   int nargs, Oid *types, Datum *values,
-							   Snapshot snapshot);
+extern void PrivilegedSelect(SPIPlanPtr *plan, const char *query,
+							 int nargs, Oid *types, Datum *values,
+							 Snapshot snapshot);
 
 #endif							/* TENANCY_PRIVILEGED_H */
