@@ -62,7 +62,9 @@ BEGIN
 		RAISE NOTICE 'column "%" of table "%" now references "%"', column_name, relation, target;
 	END IF;
 	IF NOT EXISTS (SELECT FROM pg_catalog.pg_index i
-				   WHERE i.indrelid = relation AND i.indkey[0] = attribute
+				   JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
+				   JOIN pg_catalog.pg_am a ON a.oid = c.relam
+				   WHERE i.indrelid = relation AND i.indkey[0] = attribute AND a.amname = 'btree'
 					 AND i.indisvalid AND i.indpred IS NULL) THEN
 		EXECUTE pg_catalog.format('CREATE INDEX ON %s (%I)', relation, column_name);
 		RAISE NOTICE 'table "%" now has an index on column "%"', relation, column_name;
@@ -71,6 +73,13 @@ END
 $$;
 COMMENT ON FUNCTION tenancy._prepare_column(regclass, name, regclass) IS 'Makes what a protected column needs.';
 
+CREATE FUNCTION tenancy._policy_names() RETURNS name[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT '{tenancy_floor, tenancy_floor_update, tenancy_floor_delete, tenancy_select, tenancy_insert, tenancy_update, tenancy_delete}'::name[];
+$$;
+COMMENT ON FUNCTION tenancy._policy_names() IS 'The policies that are ours on a protected table.';
+
 CREATE FUNCTION tenancy._drop_policies(relation regclass) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
@@ -78,7 +87,7 @@ DECLARE
 	policy name;
 BEGIN
 	FOR policy IN SELECT p.polname FROM pg_catalog.pg_policy p
-				  WHERE p.polrelid = relation AND p.polname LIKE 'tenancy\_%' LOOP
+				  WHERE p.polrelid = relation AND p.polname = ANY (tenancy._policy_names()) LOOP
 		EXECUTE pg_catalog.format('DROP POLICY %I ON %s', policy, relation);
 	END LOOP;
 END
@@ -107,7 +116,7 @@ BEGIN
 			('d', 'tenancy_delete', pg_catalog.format('FOR DELETE USING (%s)', changing))) c (code, policy, clause)
 	LOOP
 		IF EXISTS (SELECT FROM pg_catalog.pg_policy p
-				   WHERE p.polrelid = relation AND p.polpermissive AND p.polname NOT LIKE 'tenancy\_%'
+				   WHERE p.polrelid = relation AND p.polpermissive AND p.polname <> ALL (tenancy._policy_names())
 					 AND p.polcmd IN ('*', command.code::"char")) THEN
 			RAISE NOTICE 'table "%" keeps its own policies, policy "%" is not created', relation, command.policy
 				USING DETAIL = 'Its own policies can only narrow what tenancy allows.';
@@ -129,11 +138,16 @@ DECLARE
 BEGIN
 	FOR holder IN
 		SELECT DISTINCT a.grantee FROM pg_catalog.pg_class c,
-			pg_catalog.aclexplode(c.relacl) a
+			(SELECT r.relacl FROM pg_catalog.pg_class r WHERE r.oid = relation
+			 UNION ALL
+			 SELECT t.attacl FROM pg_catalog.pg_attribute t WHERE t.attrelid = relation) acl,
+			pg_catalog.aclexplode(acl.relacl) a
 		WHERE c.oid = relation AND a.grantee <> c.relowner
 		  AND a.privilege_type IN ('TRUNCATE', 'TRIGGER', 'REFERENCES')
+		ORDER BY a.grantee
 	LOOP
-		EXECUTE pg_catalog.format('REVOKE TRUNCATE, TRIGGER, REFERENCES ON %s FROM %s', relation,
+		-- of the columns too; with what the holder has handed on
+		EXECUTE pg_catalog.format('REVOKE TRUNCATE, TRIGGER, REFERENCES ON %s FROM %s CASCADE', relation,
 			CASE WHEN holder.grantee = 0 THEN 'PUBLIC'
 				 ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(holder.grantee)) END);
 		RAISE NOTICE 'TRUNCATE, TRIGGER and REFERENCES on table "%" revoked from %', relation,
@@ -170,6 +184,15 @@ BEGIN
 		RAISE EXCEPTION 'relation, column and levels must not be null' USING ERRCODE = 'null_value_not_allowed';
 	END IF;
 	PERFORM tenancy._check_column(relation, column_name);
+	IF EXISTS (SELECT FROM pg_catalog.pg_inherits i
+			   WHERE i.inhrelid = relation
+				 AND NOT EXISTS (SELECT FROM pg_catalog.pg_policy p
+								 WHERE p.polrelid = i.inhparent AND p.polname = 'tenancy_floor')) THEN
+		RAISE EXCEPTION 'cannot protect relation "%"', relation
+			USING ERRCODE = 'wrong_object_type',
+				  DETAIL = 'It is part of a table that is not protected, which would show its rows.',
+				  HINT = 'Protect the table at the top.';
+	END IF;
 	PERFORM tenancy._prepare_column(relation, column_name,
 		CASE kind WHEN 'project' THEN 'tenancy.projects'::pg_catalog.regclass
 				  ELSE 'tenancy.organizations'::pg_catalog.regclass END);
@@ -213,8 +236,6 @@ COMMENT ON FUNCTION tenancy.protect_by_organization(regclass, name, tenancy.acce
 CREATE FUNCTION tenancy.unprotect(relation regclass) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-	child regclass;
 BEGIN
 	IF NOT EXISTS (SELECT FROM pg_catalog.pg_policy p WHERE p.polrelid = relation AND p.polname = 'tenancy_floor') THEN
 		RAISE EXCEPTION 'relation "%" is not protected', relation USING ERRCODE = 'object_not_in_prerequisite_state';
@@ -225,33 +246,35 @@ BEGIN
 		RAISE EXCEPTION 'relation "%" is a partition of a protected table', relation
 			USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Unprotect the partitioned table, or detach the partition.';
 	END IF;
-	FOR child IN SELECT t.relid FROM pg_catalog.pg_partition_tree(relation) t WHERE t.relid <> relation LOOP
-		PERFORM tenancy._unprotect_one(child);
-	END LOOP;
-	PERFORM tenancy._unprotect_one(relation);
+	PERFORM tenancy._unprotect(relation);
 END
 $$;
 COMMENT ON FUNCTION tenancy.unprotect(regclass) IS 'Takes protection off a table and its partitions; every role with the right to read it reads all rows again.';
 
-CREATE FUNCTION tenancy._unprotect_one(relation regclass) RETURNS void
+CREATE FUNCTION tenancy._unprotect(relation regclass) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+	child regclass;
 BEGIN
 	PERFORM tenancy._drop_policies(relation);
 	-- policies of the table's own go on to count
 	IF NOT EXISTS (SELECT FROM pg_catalog.pg_policy p WHERE p.polrelid = relation) THEN
 		EXECUTE pg_catalog.format('ALTER TABLE %s DISABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY', relation);
 	END IF;
+	FOR child IN SELECT i.inhrelid FROM pg_catalog.pg_inherits i WHERE i.inhparent = relation LOOP
+		PERFORM tenancy._unprotect(child);
+	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION tenancy._unprotect_one(regclass) IS 'Takes protection off one table.';
+COMMENT ON FUNCTION tenancy._unprotect(regclass) IS 'Takes protection off a table and everything below it.';
 
 CREATE VIEW tenancy.protected_tables AS
 	SELECT DISTINCT p.polrelid::pg_catalog.regclass AS relation,
-		   CASE WHEN f.polwithcheck LIKE 'tenancy.can_write(%' THEN 'project'::text ELSE 'organization'::text END AS kind,
+		   CASE WHEN f.polwithcheck OPERATOR(pg_catalog.~) '^(tenancy[.])?can_write[(]' THEN 'project'::text ELSE 'organization'::text END AS kind,
 		   a.attname AS column_name,
-		   COALESCE(pg_catalog.substring(f.polqual, '''([a-z]+)''::tenancy.access_level'), 'member')::tenancy.access_level AS visible_to,
-		   pg_catalog.substring(f.polwithcheck, '''([a-z]+)''::tenancy.access_level')::tenancy.access_level AS editable_by
+		   COALESCE(pg_catalog.substring(f.polqual, '''([a-z]+)''::(?:tenancy[.])?access_level[)]$'), 'member')::tenancy.access_level AS visible_to,
+		   pg_catalog.substring(f.polwithcheck, '''([a-z]+)''::(?:tenancy[.])?access_level[)]$')::tenancy.access_level AS editable_by
 	FROM pg_catalog.pg_policy p
 	JOIN pg_catalog.pg_depend d ON d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_policy'::pg_catalog.regclass
 		AND d.objid OPERATOR(pg_catalog.=) p.oid
@@ -288,7 +311,8 @@ $$;
 COMMENT ON FUNCTION tenancy._protect_new_partitions() IS 'Event trigger: protects partitions as they appear.';
 
 CREATE EVENT TRIGGER tenancy_protect_partitions ON ddl_command_end
-	WHEN TAG IN ('CREATE TABLE', 'ALTER TABLE', 'CREATE TABLE AS')
+	WHEN TAG IN ('CREATE TABLE', 'ALTER TABLE', 'CREATE TABLE AS', 'CREATE SCHEMA',
+				 'CREATE FOREIGN TABLE', 'ALTER FOREIGN TABLE')
 	EXECUTE FUNCTION tenancy._protect_new_partitions();
 COMMENT ON EVENT TRIGGER tenancy_protect_partitions IS 'Protects partitions of protected tables as they are created or attached.';
 
