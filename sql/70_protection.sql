@@ -300,8 +300,10 @@ BEGIN
 		JOIN pg_catalog.pg_inherits i ON c.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
 									 AND c.objid IN (i.inhrelid, i.inhparent)
 		JOIN tenancy.protected_tables t ON t.relation = i.inhparent
-		WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_policy p
-						  WHERE p.polrelid = i.inhrelid AND p.polname = 'tenancy_floor')
+		WHERE NOT EXISTS (SELECT FROM tenancy.protected_tables own
+						  WHERE own.relation = i.inhrelid
+							AND own.kind = t.kind AND own.column_name = t.column_name
+							AND own.visible_to = t.visible_to AND own.editable_by = t.editable_by)
 	LOOP
 		PERFORM tenancy._protect(missing.relation, missing.kind, missing.column_name,
 								 missing.visible_to, missing.editable_by);

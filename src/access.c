@@ -584,6 +584,8 @@ AccessInit(void)
 {
 	HASHCTL		control = {0};
 
+	if (!pg_strong_random(&seed, sizeof(seed)))
+		elog(ERROR, "could not generate random bytes");
 	cacheContext = AllocSetContextCreate(TopMemoryContext, "tenancy access sets",
 										 ALLOCSET_DEFAULT_SIZES);
 	control.keysize = sizeof(EntryKey);
@@ -591,8 +593,6 @@ AccessInit(void)
 	control.hcxt = cacheContext;
 	entries = hash_create("tenancy identities", 64, &control,
 						  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	if (!pg_strong_random(&seed, sizeof(seed)))
-		elog(ERROR, "could not generate random bytes");
 	DefineCustomIntVariable("tenancy.cache_size",
 							"Memory that one session may use to remember access sets.",
 							"The set in use is kept whatever its size.",

@@ -309,10 +309,6 @@ xactCallback(XactEvent event, void *arg)
 void
 IdentityInit(void)
 {
-	RegisterXactCallback(xactCallback, NULL);
-	previousExecutorStart = ExecutorStart_hook;
-	ExecutorStart_hook = executorStart;
-
 	DefineCustomStringVariable("tenancy.identity",
 							   "The identity that authenticate() or act_as() established.",
 							   "Written by the extension only.",
@@ -351,6 +347,11 @@ IdentityInit(void)
 
 	identityRecord = FindSetting("tenancy.identity");
 	userRecord = FindSetting("tenancy.user_id");
+
+	/* last, so that a failed start leaves no hook behind */
+	RegisterXactCallback(xactCallback, NULL);
+	previousExecutorStart = ExecutorStart_hook;
+	ExecutorStart_hook = executorStart;
 }
 
 /* ---- establishing an identity ---- */

@@ -24,7 +24,7 @@ void
 _PG_init(void)
 {
 	InvalidationInit();
-	IdentityInit();
 	AccessInit();
+	IdentityInit();
 	MarkGUCPrefixReserved("tenancy");
 }
