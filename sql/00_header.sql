@@ -5,4 +5,19 @@
 
 SET LOCAL search_path = pg_catalog, pg_temp;
 
+-- A schema that somebody has made before would stay theirs.
+DO $$
+BEGIN
+	IF EXISTS (SELECT FROM pg_catalog.pg_namespace n JOIN pg_catalog.pg_roles r ON r.oid = n.nspowner
+			   WHERE n.nspname = 'tenancy' AND NOT r.rolsuper)
+	   OR EXISTS (SELECT FROM pg_catalog.pg_depend d
+				  WHERE d.refclassid = 'pg_catalog.pg_namespace'::pg_catalog.regclass
+					AND d.refobjid = 'tenancy'::pg_catalog.regnamespace AND d.deptype = 'n'
+					AND d.classid <> 'pg_catalog.pg_extension'::pg_catalog.regclass) THEN
+		RAISE EXCEPTION 'schema "tenancy" is not empty, or not owned by a superuser'
+			USING ERRCODE = 'duplicate_schema', HINT = 'Drop or rename it first.';
+	END IF;
+END
+$$;
+
 COMMENT ON SCHEMA tenancy IS 'Organizations, members, projects and their isolation.';

@@ -137,6 +137,11 @@ LANGUAGE c STABLE LEAKPROOF PARALLEL SAFE COST 1
 AS 'MODULE_PATHNAME', 'tenancy_can_write';
 COMMENT ON FUNCTION tenancy.can_write(uuid, tenancy.access_level) IS 'May the current identity, or project token, insert rows into this project?';
 
+CREATE FUNCTION tenancy.can_reach(project uuid) RETURNS boolean
+LANGUAGE c STABLE LEAKPROOF PARALLEL SAFE COST 1
+AS 'MODULE_PATHNAME', 'tenancy_can_reach';
+COMMENT ON FUNCTION tenancy.can_reach(uuid) IS 'As can_view, whatever the current project is; for lists of projects.';
+
 CREATE FUNCTION tenancy.is_member(organization uuid, minimum tenancy.access_level DEFAULT 'member') RETURNS boolean
 LANGUAGE c STABLE LEAKPROOF PARALLEL SAFE COST 1 SUPPORT tenancy._organization_support
 AS 'MODULE_PATHNAME', 'tenancy_is_member';

@@ -35,15 +35,15 @@ CREATE POLICY read ON tenancy.users FOR SELECT
 COMMENT ON POLICY read ON tenancy.users IS 'Oneself and whoever shares an organization.';
 
 CREATE POLICY read ON tenancy.projects FOR SELECT
-	USING (tenancy.can('project.view', id));
+	USING (tenancy.can_reach(id));
 COMMENT ON POLICY read ON tenancy.projects IS 'Projects that one can reach, whatever the current one.';
 
 CREATE POLICY read ON tenancy.project_memberships FOR SELECT
-	USING (tenancy.can('project.view', project_id));
+	USING (tenancy.can_reach(project_id));
 COMMENT ON POLICY read ON tenancy.project_memberships IS 'Members of projects that one can reach.';
 
 CREATE POLICY read ON tenancy.project_tokens FOR SELECT
-	USING (tenancy.can('project.view', project_id));
+	USING (tenancy.can_reach(project_id));
 COMMENT ON POLICY read ON tenancy.project_tokens IS 'Tokens of projects that one can reach.';
 
 CREATE POLICY read ON tenancy.invites FOR SELECT

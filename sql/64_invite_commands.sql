@@ -313,6 +313,16 @@ BEGIN
 			USING ERRCODE = 'no_data_found';
 	END IF;
 
+	-- The account may just be going: wait for that instead of failing in the
+	-- words of a foreign key.
+	PERFORM FROM tenancy.users u
+	WHERE u.id = member AND u.is_active
+	FOR SHARE;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION 'user does not exist'
+			USING ERRCODE = 'no_data_found';
+	END IF;
+
 	INSERT INTO tenancy.memberships (organization_id, user_id, level, invited_by)
 	VALUES (invite.organization_id, member, 'member', invite.invited_by);
 

@@ -2,6 +2,7 @@
 -- Last: rights, and what a dump carries
 -- ---------------------------------------------------------------------
 
+REVOKE ALL ON SCHEMA tenancy FROM PUBLIC;
 GRANT USAGE ON SCHEMA tenancy TO PUBLIC;
 REVOKE ALL ON tenancy.access FROM PUBLIC;
 
@@ -47,6 +48,11 @@ BEGIN
 			   AND c.relkind IN ('r', 'v')
 	LOOP
 		EXECUTE pg_catalog.format('REVOKE ALL ON %s FROM %I', g.object, pg_catalog.pg_get_userbyid(g.grantee));
+	END LOOP;
+	FOR g IN SELECT DISTINCT a.grantee FROM pg_catalog.pg_namespace n, pg_catalog.aclexplode(n.nspacl) a
+			 WHERE n.nspname = 'tenancy' AND a.grantee NOT IN (0, n.nspowner)
+	LOOP
+		EXECUTE pg_catalog.format('REVOKE ALL ON SCHEMA tenancy FROM %I', pg_catalog.pg_get_userbyid(g.grantee));
 	END LOOP;
 END
 $$;

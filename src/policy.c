@@ -1,6 +1,6 @@
 /*
  * policy.c
- *		What policies call: can_view, can_edit, can_write, is_member,
+ *		What policies call: can_view, can_edit, can_write, can_reach, is_member,
  *		viewable_projects, viewable_organizations.
  *
  * One execution of a query sees one identity: a change of it under an open
@@ -43,6 +43,7 @@ typedef struct PredicateState
 PG_FUNCTION_INFO_V1(tenancy_can_view);
 PG_FUNCTION_INFO_V1(tenancy_can_edit);
 PG_FUNCTION_INFO_V1(tenancy_can_write);
+PG_FUNCTION_INFO_V1(tenancy_can_reach);
 PG_FUNCTION_INFO_V1(tenancy_is_member);
 PG_FUNCTION_INFO_V1(tenancy_viewable_projects);
 PG_FUNCTION_INFO_V1(tenancy_viewable_organizations);
@@ -174,9 +175,9 @@ levelIn(const AccessSet *set, const pg_uuid_t *id, TargetKind kind)
 	return target != NULL && target->kind == kind ? target->level : LEVEL_NONE;
 }
 
-/* Level of whoever asks, in a project or organization. */
+/* Level of whoever asks, in a project or organization, narrowed or not. */
 static AccessLevel
-levelOf(PredicateState *state, const pg_uuid_t *id, TargetKind kind)
+reachedLevel(PredicateState *state, const pg_uuid_t *id, TargetKind kind)
 {
 	AccessLevel level;
 
@@ -189,15 +190,21 @@ levelOf(PredicateState *state, const pg_uuid_t *id, TargetKind kind)
 		level = Min(level, levelIn(state->older, id, kind));
 	if (level != LEVEL_NONE && state->newer)
 		level = Min(level, levelIn(state->newer, id, kind));
-	if (kind == TARGET_PROJECT && state->who.narrowed &&
-		memcmp(&state->who.project, id, UUID_LEN) != 0)
-		level = LEVEL_NONE;
-
 	state->lastId = *id;
 	state->lastKind = kind;
 	state->lastLevel = level;
 	state->repeated = true;
 	return level;
+}
+
+/* Level in a project, LEVEL_NONE in all but the current one if there is one. */
+static inline AccessLevel
+levelOf(PredicateState *state, const pg_uuid_t *project)
+{
+	if (state->who.narrowed &&
+		memcmp(&state->who.project, project, UUID_LEN) != 0)
+		return LEVEL_NONE;
+	return reachedLevel(state, project, TARGET_PROJECT);
 }
 
 /* The level in an argument; an unknown one is out of everybody's reach. */
@@ -223,8 +230,7 @@ tenancy_can_view(PG_FUNCTION_ARGS)
 {
 	if (PG_ARGISNULL(0))
 		PG_RETURN_BOOL(false);
-	PG_RETURN_BOOL(levelOf(prepare(fcinfo), PG_GETARG_UUID_P(0),
-						   TARGET_PROJECT) >= LEVEL_MEMBER);
+	PG_RETURN_BOOL(levelOf(prepare(fcinfo), PG_GETARG_UUID_P(0)) >= LEVEL_MEMBER);
 }
 
 /*
@@ -240,7 +246,7 @@ tenancy_can_edit(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
 		PG_RETURN_BOOL(false);
 	state = prepare(fcinfo);
-	PG_RETURN_BOOL(levelOf(state, PG_GETARG_UUID_P(0), TARGET_PROJECT) >=
+	PG_RETURN_BOOL(levelOf(state, PG_GETARG_UUID_P(0)) >=
 				   minimumOf(state, PG_GETARG_OID(1)));
 }
 
@@ -271,8 +277,23 @@ tenancy_can_write(PG_FUNCTION_ARGS)
 	state = prepare(fcinfo);
 	project = PG_GETARG_UUID_P(0);
 	PG_RETURN_BOOL(isTokenOf(state, project) ||
-				   levelOf(state, project, TARGET_PROJECT) >=
+				   levelOf(state, project) >=
 				   minimumOf(state, PG_GETARG_OID(1)));
+}
+
+/*
+ * tenancy_can_reach -- as can_view, whatever the current project is.
+ *
+ * tenancy.can_reach(project uuid) → boolean.  For lists of projects, from
+ * which the current one is chosen.
+ */
+Datum
+tenancy_can_reach(PG_FUNCTION_ARGS)
+{
+	if (PG_ARGISNULL(0))
+		PG_RETURN_BOOL(false);
+	PG_RETURN_BOOL(reachedLevel(prepare(fcinfo), PG_GETARG_UUID_P(0),
+								TARGET_PROJECT) >= LEVEL_MEMBER);
 }
 
 /*
@@ -289,7 +310,7 @@ tenancy_is_member(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
 		PG_RETURN_BOOL(false);
 	state = prepare(fcinfo);
-	PG_RETURN_BOOL(levelOf(state, PG_GETARG_UUID_P(0), TARGET_ORGANIZATION) >=
+	PG_RETURN_BOOL(reachedLevel(state, PG_GETARG_UUID_P(0), TARGET_ORGANIZATION) >=
 				   minimumOf(state, PG_GETARG_OID(1)));
 }
 
