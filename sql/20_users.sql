@@ -14,22 +14,28 @@ COMMENT ON COLUMN tenancy.plans.multiple_organizations IS 'A member of an organi
 COMMENT ON COLUMN tenancy.plans.multiple_projects IS 'An organization may have more than one project.';
 COMMENT ON COLUMN tenancy.plans.private_projects IS 'Projects can be made private.';
 
--- CREATE EXTENSION brings the plans of 40_plans; a dump may bring them again,
--- as an administrator changed them.
+-- CREATE EXTENSION brings the plans of 40_plans; a dump brings them again, as
+-- an administrator changed them.
 CREATE FUNCTION tenancy._replace_plan() RETURNS trigger
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	DELETE FROM tenancy.plans p WHERE p.name = NEW.name
-		AND NOT EXISTS (SELECT FROM tenancy.organizations o WHERE o.plan = NEW.name);
+	UPDATE tenancy.plans p
+	SET multiple_organizations = NEW.multiple_organizations,
+		multiple_projects = NEW.multiple_projects,
+		private_projects = NEW.private_projects
+	WHERE p.name = NEW.name;
+	IF FOUND THEN
+		RETURN NULL;
+	END IF;
 	RETURN NEW;
 END
 $$;
-COMMENT ON FUNCTION tenancy._replace_plan() IS 'Lets an inserted plan replace one of the same name that no organization has.';
+COMMENT ON FUNCTION tenancy._replace_plan() IS 'Lets an inserted plan take the place of one of the same name.';
 
 CREATE TRIGGER replace_plan BEFORE INSERT ON tenancy.plans
 	FOR EACH ROW EXECUTE FUNCTION tenancy._replace_plan();
-COMMENT ON TRIGGER replace_plan ON tenancy.plans IS 'A restored plan replaces the one that the extension came with.';
+COMMENT ON TRIGGER replace_plan ON tenancy.plans IS 'A restored plan takes the place of the one that the extension came with.';
 
 CREATE TABLE tenancy.users (
 	id uuid PRIMARY KEY DEFAULT pg_catalog.gen_random_uuid(),

@@ -36,4 +36,15 @@ FindSetting(const char *name)
 #endif
 }
 
+/* 18: no execute_once */
+#if PG_VERSION_NUM >= 180000
+#define EXECUTOR_RUN_PARAMETERS \
+	QueryDesc *queryDesc, ScanDirection direction, uint64 count
+#define EXECUTOR_RUN_ARGUMENTS queryDesc, direction, count
+#else
+#define EXECUTOR_RUN_PARAMETERS \
+	QueryDesc *queryDesc, ScanDirection direction, uint64 count, bool execute_once
+#define EXECUTOR_RUN_ARGUMENTS queryDesc, direction, count, execute_once
+#endif
+
 #endif							/* TENANCY_COMPAT_H */

@@ -25,9 +25,11 @@
 #include "executor/executor.h"
 #include "executor/spi.h"
 #include "fmgr.h"
+#include "lib/ilist.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/rls.h"
 #include "utils/snapmgr.h"
 
 #include "compat.h"
@@ -50,7 +52,20 @@ static uint32 series = 1;		/* of session-wide identities */
 static bool changed = false;	/* identity set in this transaction */
 static bool writing = false;	/* this file is setting tenancy.identity */
 
+/* A query under row security that has started; lives in the query's memory. */
+typedef struct StartedQuery
+{
+	MemoryContextCallback forget;	/* called when that memory goes */
+	dlist_node	node;
+	QueryDesc  *query;
+	uint64		epoch;
+	Identity	who;			/* who acted when it started */
+} StartedQuery;
+
+static dlist_head startedQueries = DLIST_STATIC_INIT(startedQueries);
+
 static ExecutorStart_hook_type previousExecutorStart = NULL;
+static ExecutorRun_hook_type previousExecutorRun = NULL;
 
 static SPIPlanPtr sessionPlan = NULL;
 static SPIPlanPtr tokenPlan = NULL;
@@ -256,6 +271,77 @@ dropIdentity(bool everything)
 		writeSetting("tenancy.user_id", "", false);
 }
 
+/* Whoever bypasses row security sees all rows, whoever acts. */
+static bool
+isUnderRowSecurity(const PlannedStmt *statement)
+{
+	ListCell   *cell;
+
+	foreach(cell, statement->rtable)
+	{
+		const RangeTblEntry *entry = lfirst_node(RangeTblEntry, cell);
+
+		if (entry->rtekind == RTE_RELATION &&
+			check_enable_rls(entry->relid, InvalidOid, true) == RLS_ENABLED)
+			return true;
+	}
+	return false;
+}
+
+static void
+forgetQuery(void *arg)
+{
+	StartedQuery *started = arg;
+
+	dlist_delete(&started->node);
+}
+
+/* Note on whose behalf a query starts, for refuseChangedIdentity(). */
+static void
+rememberQuery(QueryDesc *queryDesc)
+{
+	MemoryContext context = queryDesc->estate->es_query_cxt;
+	StartedQuery *started = MemoryContextAllocZero(context, sizeof(StartedQuery));
+
+	started->query = queryDesc;
+	started->epoch = IdentityEpoch();
+	IdentityRead(&started->who);
+	dlist_push_head(&startedQueries, &started->node);
+	started->forget.func = forgetQuery;
+	started->forget.arg = started;
+	MemoryContextRegisterResetCallback(context, &started->forget);
+}
+
+/*
+ * A cursor must not go on for somebody else.  The predicates see to that row
+ * by row, but rows that were sorted or aggregated already pass them no more.
+ */
+static void
+refuseChangedIdentity(QueryDesc *queryDesc)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &startedQueries)
+	{
+		StartedQuery *started = dlist_container(StartedQuery, node, iter.cur);
+		Identity	who;
+
+		if (started->query != queryDesc)
+			continue;
+		if (started->epoch != IdentityEpoch())
+		{
+			IdentityRead(&who);
+			if (memcmp(&who, &started->who, sizeof(who)) != 0)
+				ereport(ERROR,
+						(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						 errmsg("identity changed while a query was running"),
+						 errhint("Close cursors before acting as somebody else, and sign in with a statement of its own.")));
+			started->epoch = IdentityEpoch();
+		}
+		break;
+	}
+}
+
 /*
  * Workers get the settings as they are, so drop what does not count before a
  * query can start some.
@@ -269,6 +355,21 @@ executorStart(QueryDesc *queryDesc, int eflags)
 		previousExecutorStart(queryDesc, eflags);
 	else
 		standard_ExecutorStart(queryDesc, eflags);
+
+	/* what nobody's query has read already is nothing */
+	if ((identitySetting[0] != '\0' || userSetting[0] != '\0') &&
+		isUnderRowSecurity(queryDesc->plannedstmt))
+		rememberQuery(queryDesc);
+}
+
+static void
+executorRun(EXECUTOR_RUN_PARAMETERS)
+{
+	refuseChangedIdentity(queryDesc);
+	if (previousExecutorRun)
+		previousExecutorRun(EXECUTOR_RUN_ARGUMENTS);
+	else
+		standard_ExecutorRun(EXECUTOR_RUN_ARGUMENTS);
 }
 
 /* Is the identity one that was asked to outlive its transaction? */
@@ -283,6 +384,9 @@ isSessionWide(void)
 static void
 xactCallback(XactEvent event, void *arg)
 {
+	/* a worker gets its leader's settings in a transaction of its own */
+	if (IsParallelWorker())
+		return;
 	switch (event)
 	{
 		case XACT_EVENT_PRE_COMMIT:
@@ -352,6 +456,8 @@ IdentityInit(void)
 	RegisterXactCallback(xactCallback, NULL);
 	previousExecutorStart = ExecutorStart_hook;
 	ExecutorStart_hook = executorStart;
+	previousExecutorRun = ExecutorRun_hook;
+	ExecutorRun_hook = executorRun;
 }
 
 /* ---- establishing an identity ---- */

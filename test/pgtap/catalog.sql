@@ -1,0 +1,221 @@
+-- Rules about the extension's own objects, read off the catalogs.
+SELECT no_plan();
+SET search_path = public, pg_catalog;
+
+-- Everything in the schema is the extension's, and the extension is nowhere else.
+CREATE TEMP VIEW ours AS
+	SELECT d.classid, d.objid FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
+	WHERE d.refclassid = 'pg_extension'::regclass AND e.extname = 'tenancy' AND d.deptype = 'e';
+CREATE TEMP VIEW functions AS
+	SELECT p.*, p.oid::regprocedure::text AS signature, l.lanname, p.proname LIKE '\_%' AS is_internal,
+		   has_function_privilege('public', p.oid, 'EXECUTE') AS is_public
+	FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
+	WHERE p.pronamespace = (SELECT oid FROM pg_namespace WHERE nspname = 'tenancy');
+CREATE TEMP VIEW relations AS
+	SELECT c.*, c.oid::regclass::text AS name FROM pg_class c
+	WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = 'tenancy') AND c.relkind <> 'i';
+CREATE TEMP VIEW ours_tables AS SELECT * FROM relations WHERE relkind = 'r';
+
+SELECT is_empty($$SELECT signature FROM functions WHERE oid NOT IN (SELECT objid FROM ours)$$, 'no function in the schema is somebody else''s');
+SELECT is_empty($$SELECT name FROM relations WHERE relkind IN ('r', 'v') AND oid NOT IN (SELECT objid FROM ours)$$, 'no table or view is');
+SELECT is_empty($$SELECT objid FROM ours WHERE classid = 'pg_proc'::regclass AND objid NOT IN (SELECT oid FROM functions)$$, 'no function is outside the schema');
+SELECT is_empty($$SELECT objid FROM ours WHERE classid = 'pg_class'::regclass AND objid NOT IN (SELECT oid FROM relations)$$, 'no table or view is outside the schema');
+SELECT is_empty($$SELECT objid FROM ours WHERE classid IN ('pg_operator'::regclass, 'pg_cast'::regclass, 'pg_opclass'::regclass)$$,
+				'no operators, casts or operator classes, which would be found by search_path');
+SELECT ok(NOT has_schema_privilege('public', 'tenancy', 'CREATE'), 'PUBLIC creates nothing in the schema');
+SELECT set_eq($$SELECT extrelocatable, n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE extname = 'tenancy'$$,
+			  $$VALUES (false, 'tenancy'::name)$$, 'the schema is fixed');
+
+-- Comments.
+SELECT is_empty($$SELECT signature FROM functions WHERE obj_description(oid, 'pg_proc') IS NULL$$, 'every function has a comment');
+SELECT is_empty($$SELECT name FROM relations WHERE relkind IN ('r', 'v') AND obj_description(oid, 'pg_class') IS NULL$$, 'every table and view has a comment');
+SELECT is_empty($$SELECT t.name, a.attname FROM ours_tables t JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped
+				  WHERE col_description(t.oid, a.attnum) IS NULL$$, 'every column of a table has a comment');
+SELECT is_empty($$SELECT typname FROM pg_type WHERE typnamespace = 'tenancy'::regnamespace AND typtype IN ('e', 'd')
+				  AND obj_description(oid, 'pg_type') IS NULL$$, 'every type has a comment');
+SELECT is_empty($$SELECT t.name, g.tgname FROM ours_tables t JOIN pg_trigger g ON g.tgrelid = t.oid AND NOT g.tgisinternal
+				  WHERE obj_description(g.oid, 'pg_trigger') IS NULL$$, 'every trigger has a comment');
+SELECT is_empty($$SELECT t.name, p.polname FROM ours_tables t JOIN pg_policy p ON p.polrelid = t.oid
+				  WHERE obj_description(p.oid, 'pg_policy') IS NULL$$, 'every policy has a comment');
+SELECT is_empty($$SELECT e.evtname FROM pg_event_trigger e JOIN ours o ON o.objid = e.oid AND o.classid = 'pg_event_trigger'::regclass
+				  WHERE obj_description(e.oid, 'pg_event_trigger') IS NULL$$, 'every event trigger has a comment');
+SELECT isnt(obj_description('tenancy'::regnamespace, 'pg_namespace'), NULL, 'the schema has a comment');
+
+-- Labels.  VOLATILE is the default, so whoever reads and does not write must
+-- have another one; UNSAFE is the default, so whoever is not VOLATILE must be SAFE.
+SELECT set_eq($$SELECT proname FROM functions WHERE provolatile = 'v' AND NOT is_internal$$, $$VALUES
+	('accept_invite'), ('accept_invite_as_new_user'), ('act_as'), ('add_project_member'), ('assign_owner'), ('authenticate'),
+	('create_invite'), ('create_invites'), ('create_organization'), ('create_project'), ('create_session'), ('create_user'),
+	('delete_organization'), ('delete_project'), ('delete_user'), ('grant_application'), ('leave_organization'), ('leave_project'),
+	('preview_invite'), ('protect'), ('protect_by_organization'), ('remove_member'), ('remove_project_member'), ('rename_organization'),
+	('rename_project'), ('require'), ('revoke_invite'), ('revoke_sessions'), ('rotate_project_token'), ('set_join_notifications'),
+	('set_member_level'), ('set_plan'), ('set_project_member_level'), ('set_project_privacy'), ('set_user_active'), ('sign_out'),
+	('switch_organization'), ('switch_project'), ('transfer_ownership'), ('unprotect')$$,
+	'commands are volatile, and nothing else that is offered');
+SELECT is_empty($$SELECT signature FROM functions WHERE provolatile IN ('s', 'i') AND proparallel <> 's'$$, 'what only reads is parallel safe');
+SELECT is_empty($$SELECT signature FROM functions WHERE proparallel = 'r'$$, 'nothing is parallel restricted');
+SELECT set_eq($$SELECT signature FROM functions WHERE provolatile = 'v' AND proparallel = 's'$$,
+			  $$VALUES ('tenancy.require(tenancy.permission,uuid)'), ('tenancy._mint_credential(text)')$$,
+			  'what writes is not parallel safe');
+SELECT set_eq($$SELECT signature FROM functions WHERE proleakproof$$, $$VALUES
+	('tenancy.can(tenancy.permission,uuid)'), ('tenancy.can_reach(uuid)'), ('tenancy.can_view(uuid)'),
+	('tenancy.can_edit(uuid,tenancy.access_level)'),
+	('tenancy.can_write(uuid,tenancy.access_level)'), ('tenancy.is_member(uuid,tenancy.access_level)')$$,
+	'only predicates are leakproof');
+SELECT is_empty($$SELECT signature FROM functions WHERE proleakproof AND (lanname <> 'c' OR provolatile <> 's')$$, 'and they are stable C functions');
+SELECT is_empty($$SELECT signature FROM functions WHERE provolatile = 'i' AND lanname <> 'c' AND prosrc ~ '\m(FROM|UPDATE|INSERT)\s+tenancy\.[a-z]+\s'$$,
+				'nothing that reads a table is immutable');
+SELECT is_empty($$SELECT signature FROM functions WHERE lanname NOT IN ('c', 'sql', 'plpgsql')$$, 'no other languages');
+SELECT is_empty($$SELECT signature FROM functions WHERE prorettype = 'record'::regtype AND NOT coalesce(proargmodes && '{o,t}', false)$$,
+				'CVE-2026-16239: no function returns an unknown record');
+SELECT is_empty($$SELECT signature FROM functions WHERE prokind = 'p'$$, 'no procedures: CALL shows its arguments in the log');
+
+-- search_path.
+SELECT is_empty($$SELECT signature, proconfig FROM functions WHERE prosecdef AND NOT coalesce('search_path=pg_catalog, pg_temp' = ANY (proconfig), false)$$,
+				'attacks 41 to 43: every SECURITY DEFINER function pins search_path, pg_temp last');
+SELECT is_empty($$SELECT signature, proconfig FROM functions WHERE lanname <> 'c' AND NOT coalesce('search_path=pg_catalog, pg_temp' = ANY (proconfig), false)$$,
+				'and every other one in SQL');
+SELECT is_empty($$SELECT signature, proconfig FROM functions WHERE proconfig <> '{"search_path=pg_catalog, pg_temp"}'$$, 'and sets nothing else');
+SELECT is_empty($$SELECT signature FROM functions WHERE proname IN ('act_as', 'authenticate', '_clear_identity') AND (proconfig IS NOT NULL OR prosecdef OR lanname <> 'c')$$,
+				'what sets the identity has no SET clause, which would take it back');
+SELECT is_empty($$SELECT signature FROM functions WHERE lanname = 'c' AND prosecdef$$, 'C functions switch users themselves');
+SELECT is_empty($$SELECT signature FROM functions WHERE prosrc ~* 'current_setting|set_config'$$, 'attack 3: no function reads or writes a setting by name');
+SELECT is_empty($$SELECT name FROM relations WHERE relkind = 'v' AND pg_get_viewdef(oid) ~* 'current_setting'$$, 'attack 3: nor does a view');
+SELECT is_empty($$SELECT t.name, p.polname FROM ours_tables t JOIN pg_policy p ON p.polrelid = t.oid
+				  WHERE pg_get_expr(p.polqual, p.polrelid) ~* 'current_setting|current_user\M|session_user'$$, 'attacks 3 and 21: nor does a policy, and none asks for the role');
+
+-- Who may execute what.
+SELECT set_eq($$SELECT proname FROM functions WHERE is_internal AND is_public$$, $$VALUES
+	('_permission_matrix'), ('_check_column'), ('_prepare_column'), ('_policy_names'), ('_policy_expressions'), ('_drop_policies'),
+	('_create_policies'), ('_revoke_rights'), ('_protect'), ('_unprotect')$$,
+	'internal functions are nobody''s, but those of protect(), which run with the rights of the table''s owner');
+SELECT is_empty($$SELECT signature FROM functions WHERE is_internal AND is_public AND prosecdef$$, 'and none of these has other rights than its caller''s');
+SELECT is_empty($$SELECT signature FROM functions WHERE is_public AND 'internal'::regtype = ANY (proargtypes)$$, 'CVE-2026-14680: nor do they take internal arguments');
+SELECT set_eq($$SELECT proname FROM functions WHERE NOT is_internal AND NOT is_public$$, $$VALUES
+	('act_as'), ('assign_owner'), ('create_session'), ('create_user'), ('delete_user'), ('grant_application'), ('revoke_sessions'),
+	('set_plan'), ('set_user_active')$$, 'trusted functions are not PUBLIC''s');
+SELECT is_empty($$SELECT signature, a.grantee::regrole FROM functions f, aclexplode(f.proacl) a WHERE a.grantee NOT IN (0, f.proowner)$$,
+				'no function is granted to a role');
+
+-- Tables.
+SELECT isnt_empty('SELECT FROM ours_tables', 'there are tables');
+SELECT is_empty($$SELECT name FROM relations WHERE relkind = 'S'$$, 'no sequence: gaps betray hidden rows');
+SELECT is_empty($$SELECT name FROM relations WHERE relkind NOT IN ('r', 'v', 'c')$$, 'tables and views only');
+SELECT is_empty($$SELECT name FROM ours_tables WHERE NOT (relrowsecurity AND relforcerowsecurity)$$, 'attack 57: row security is on and forced for every table');
+SELECT is_empty($$SELECT name FROM ours_tables WHERE oid <> ALL (SELECT unnest(extconfig) FROM pg_extension WHERE extname = 'tenancy')$$, 'attack 162: every table is dumped');
+SELECT is_empty($$SELECT name FROM ours_tables t WHERE NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conrelid = t.oid AND c.contype = 'p')$$, 'every table has a primary key');
+SELECT is_empty($$SELECT name FROM ours_tables WHERE relpersistence <> 'p'$$, 'every table is durable');
+SELECT is_empty($$SELECT t.name, p.polname FROM ours_tables t JOIN pg_policy p ON p.polrelid = t.oid WHERE p.polcmd <> 'r'$$, 'policies let read, and never write');
+SELECT is_empty($$SELECT t.name, a.privilege_type FROM ours_tables t, aclexplode(t.relacl) a WHERE a.grantee <> t.relowner AND (a.grantee <> 0 OR a.privilege_type <> 'SELECT')$$,
+				'tables are granted to PUBLIC for SELECT only');
+SELECT is_empty($$SELECT t.name, c.attname FROM ours_tables t JOIN pg_attribute c ON c.attrelid = t.oid, aclexplode(c.attacl) a WHERE a.grantee <> 0 OR a.privilege_type <> 'SELECT'$$,
+				'and so are columns');
+SELECT is_empty($$SELECT t.name, c.attname FROM ours_tables t JOIN pg_attribute c ON c.attrelid = t.oid
+				  WHERE c.attname IN ('digest', 'version') AND has_column_privilege('public', t.oid, c.attnum, 'SELECT')$$, 'no digest is readable, nor the version');
+SELECT set_eq($$SELECT relname FROM ours_tables t WHERE NOT EXISTS (SELECT FROM pg_attribute c WHERE c.attrelid = t.oid AND c.attnum > 0
+				AND has_column_privilege('public', t.oid, c.attnum, 'SELECT'))$$, $$VALUES ('notifications'::name), ('role_bindings')$$,
+				'the outbox and the bindings are nobody''s');
+SELECT is_empty($$SELECT t.name, a.attname, format_type(a.atttypid, NULL) FROM ours_tables t JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum > 0
+				  WHERE (a.attname = 'id' OR a.attname LIKE '%\_id') AND a.atttypid <> 'uuid'::regtype$$, 'ids are uuids');
+SELECT is_empty($$SELECT t.name, a.attname FROM ours_tables t JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum > 0
+				  WHERE a.attname LIKE '%\_at' AND a.atttypid <> 'timestamptz'::regtype$$, 'times are timestamptz');
+SELECT is_empty($$SELECT t.name, pg_get_expr(d.adbin, d.adrelid) FROM ours_tables t JOIN pg_attrdef d ON d.adrelid = t.oid
+				  WHERE pg_get_expr(d.adbin, d.adrelid) ~ '\m(now|transaction_timestamp|CURRENT_TIMESTAMP)\M'$$, 'defaults read the clock, not the transaction''s begin');
+
+-- Foreign keys.
+SELECT is_empty($$WITH RECURSIVE reached AS (
+					SELECT conrelid, confrelid FROM pg_constraint WHERE contype = 'f' AND conrelid IN (SELECT oid FROM ours_tables)
+					UNION SELECT r.conrelid, c.confrelid FROM reached r JOIN pg_constraint c ON c.conrelid = r.confrelid AND c.contype = 'f')
+				  SELECT conrelid::regclass FROM reached WHERE conrelid = confrelid$$, 'foreign keys form no circle, which would break a restore');
+SELECT is_empty($$SELECT c.conrelid::regclass, c.conname FROM pg_constraint c WHERE c.contype = 'f' AND c.conrelid IN (SELECT oid FROM ours_tables)
+				  AND c.confrelid <> 'tenancy.plans'::regclass
+				  AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.conrelid AND i.indpred IS NULL AND i.indkey[0] = ANY (c.conkey))$$,
+				'every foreign key has an index, so that a cascade does not read whole tables');
+SELECT is_empty($$SELECT conrelid::regclass, conname FROM pg_constraint WHERE conrelid IN (SELECT oid FROM ours_tables) AND NOT convalidated$$, 'every constraint is validated');
+
+-- Triggers.
+SELECT set_eq($$SELECT DISTINCT t.relname FROM ours_tables t JOIN pg_trigger g ON g.tgrelid = t.oid WHERE g.tgfoid = 'tenancy._send_invalidation'::regproc$$,
+			  $$VALUES ('users'::name), ('organizations'), ('memberships'), ('projects'), ('project_memberships'), ('project_tokens'), ('sessions')$$,
+			  'what decides who sees what announces its changes');
+SELECT is_empty($$SELECT g.tgrelid::regclass, g.tgname FROM pg_trigger g WHERE g.tgfoid = 'tenancy._send_invalidation'::regproc AND g.tgenabled <> 'A'$$,
+				'and does so always, on a subscriber, too');
+-- tgtype: 8 DELETE, 16 UPDATE, 32 TRUNCATE; the first is 1 for each row
+SELECT is_empty($$SELECT t.name, e.event FROM ours_tables t, (VALUES ('delete', 9), ('update', 17), ('truncate', 32)) e (event, bits)
+				  WHERE EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = t.oid AND g.tgfoid = 'tenancy._send_invalidation'::regproc)
+					AND NOT EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = t.oid AND g.tgfoid = 'tenancy._send_invalidation'::regproc
+									AND g.tgtype & e.bits = e.bits AND g.tgtype & 2 = 0)$$,
+				'after every update, delete and truncate');
+SELECT is_empty($$SELECT DISTINCT v.refobjid::regclass FROM pg_rewrite r JOIN pg_depend v ON v.classid = 'pg_rewrite'::regclass AND v.objid = r.oid
+				  WHERE r.ev_class = 'tenancy.access'::regclass AND v.refclassid = 'pg_class'::regclass AND v.refobjid <> r.ev_class
+					AND NOT EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = v.refobjid AND g.tgfoid = 'tenancy._send_invalidation'::regproc)$$,
+				'every table that the view access reads is among them');
+SELECT is_empty($$SELECT g.tgrelid::regclass, g.tgname FROM pg_trigger g WHERE g.tgrelid IN (SELECT oid FROM ours_tables) AND NOT g.tgisinternal
+				  AND g.tgfoid <> 'tenancy._send_invalidation'::regproc AND g.tgenabled <> 'O'$$, 'guards do not fire in a restore with replication role replica');
+
+-- Views.
+SELECT is_empty($$SELECT name FROM relations WHERE relkind = 'v' AND NOT coalesce('security_invoker=true' = ANY (reloptions), false)
+				  AND relname NOT IN ('access', 'protected_tables', 'permission_matrix')$$, 'attack 84: views read with the rights of whoever asks');
+SELECT ok(NOT has_table_privilege('public', 'tenancy.access', 'SELECT'), 'the view access is nobody''s');
+SELECT is_empty($$SELECT v.refobjid::regclass FROM pg_rewrite r JOIN pg_depend v ON v.classid = 'pg_rewrite'::regclass AND v.objid = r.oid
+				  JOIN ours_tables t ON t.oid = v.refobjid
+				  WHERE r.ev_class IN ('tenancy.protected_tables'::regclass, 'tenancy.permission_matrix'::regclass)$$, 'the other two read none of our tables');
+SELECT is_empty($$SELECT r.name, a.privilege_type FROM relations r, aclexplode(r.relacl) a WHERE r.relkind = 'v' AND a.grantee <> r.relowner
+				  AND (a.grantee <> 0 OR a.privilege_type <> 'SELECT')$$, 'views are granted to PUBLIC for SELECT only');
+
+-- Types.
+SELECT enum_has_labels('tenancy', 'access_level', '{member,administrator,owner}', 'behaviour 2: levels rise');
+SELECT ok('member' < 'administrator'::tenancy.access_level AND 'administrator' < 'owner'::tenancy.access_level, 'and compare so');
+
+-- attack 20: default privileges of the database, set before CREATE EXTENSION,
+-- give nobody anything.
+CREATE ROLE pgtap_catalog_app;
+CREATE ROLE pgtap_catalog_evil;
+ALTER DEFAULT PRIVILEGES GRANT EXECUTE ON FUNCTIONS TO pgtap_catalog_app WITH GRANT OPTION;
+ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO pgtap_catalog_app;
+ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO PUBLIC;
+ALTER DEFAULT PRIVILEGES GRANT ALL ON TYPES TO pgtap_catalog_app;
+ALTER DEFAULT PRIVILEGES GRANT ALL ON SCHEMAS TO pgtap_catalog_app;
+ALTER DEFAULT PRIVILEGES GRANT ALL ON SCHEMAS TO PUBLIC;
+SET client_min_messages = error;
+DROP EXTENSION tenancy CASCADE;
+DROP SCHEMA tenancy;
+CREATE EXTENSION tenancy;
+RESET client_min_messages;
+SELECT is_empty($$SELECT signature FROM functions WHERE NOT is_public AND has_function_privilege('pgtap_catalog_app', oid, 'EXECUTE')$$, 'attack 20: no function');
+SELECT is_empty($$SELECT signature FROM functions WHERE has_function_privilege('pgtap_catalog_app', oid, 'EXECUTE WITH GRANT OPTION')$$, 'nor the right to hand one on');
+SELECT is_empty($$SELECT name, p FROM relations, unnest('{INSERT,UPDATE,DELETE,TRUNCATE,REFERENCES,TRIGGER}'::text[]) p
+				  WHERE relkind IN ('r', 'v') AND (has_table_privilege('pgtap_catalog_app', oid, p) OR has_table_privilege('public', oid, p))$$, 'nor a table to write');
+SELECT is_empty($$SELECT name FROM relations WHERE relkind IN ('r', 'v') AND has_table_privilege('pgtap_catalog_app', oid, 'SELECT') AND NOT has_table_privilege('public', oid, 'SELECT')$$, 'nor one to read that is not PUBLIC''s');
+SELECT set_eq($$SELECT relname FROM relations WHERE relkind = 'r' AND has_table_privilege('pgtap_catalog_app', oid, 'SELECT')$$,
+			  $$VALUES ('plans'::name), ('users'), ('memberships'), ('projects'), ('project_memberships'), ('user_preferences')$$, 'PUBLIC''s are the ones that are meant');
+SELECT ok(NOT has_schema_privilege('pgtap_catalog_app', 'tenancy', 'CREATE'), 'nor the schema to create in');
+
+-- attack 45: a schema that somebody has prepared is not taken over.
+SET client_min_messages = error;
+DROP EXTENSION tenancy CASCADE;
+DROP SCHEMA tenancy;
+CREATE SCHEMA tenancy AUTHORIZATION pgtap_catalog_evil;
+SELECT throws_ok('CREATE EXTENSION tenancy', '42P06', NULL, 'attack 45: not a schema of somebody else''s');
+ALTER SCHEMA tenancy OWNER TO CURRENT_USER;
+CREATE FUNCTION tenancy.can_view(uuid) RETURNS boolean LANGUAGE sql AS 'SELECT true';
+SELECT throws_ok('CREATE EXTENSION tenancy', '42P06', NULL, 'nor one with a function in it');
+DROP FUNCTION tenancy.can_view;
+CREATE TABLE tenancy.member (id uuid);
+SELECT throws_ok('CREATE EXTENSION tenancy', '42P06', NULL, 'nor one with a table in it');
+DROP TABLE tenancy.member;
+CREATE TYPE tenancy.access_level AS ENUM ('owner');
+SELECT throws_ok('CREATE EXTENSION tenancy', '42P06', NULL, 'nor one with a type in it');
+DROP TYPE tenancy.access_level;
+CREATE OPERATOR tenancy.=== (LEFTARG = uuid, RIGHTARG = uuid, FUNCTION = uuid_eq);
+SELECT throws_ok('CREATE EXTENSION tenancy', '42P06', NULL, 'nor one with an operator in it');
+DROP OPERATOR tenancy.=== (uuid, uuid);
+SELECT lives_ok('CREATE EXTENSION tenancy', 'an empty one of a superuser''s is what a restore makes');
+
+SELECT * FROM finish();
+-- roles outlive this database
+ALTER DEFAULT PRIVILEGES REVOKE ALL ON FUNCTIONS FROM pgtap_catalog_app;
+ALTER DEFAULT PRIVILEGES REVOKE ALL ON TABLES FROM pgtap_catalog_app, PUBLIC;
+ALTER DEFAULT PRIVILEGES REVOKE ALL ON TYPES FROM pgtap_catalog_app;
+ALTER DEFAULT PRIVILEGES REVOKE ALL ON SCHEMAS FROM pgtap_catalog_app, PUBLIC;
+DROP OWNED BY pgtap_catalog_app, pgtap_catalog_evil;
+DROP ROLE pgtap_catalog_app, pgtap_catalog_evil;
