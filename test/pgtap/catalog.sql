@@ -150,7 +150,7 @@ SELECT is_empty($$SELECT DISTINCT v.refobjid::regclass FROM pg_rewrite r JOIN pg
 					AND NOT EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = v.refobjid AND g.tgfoid = 'tenancy._send_invalidation'::regproc)$$,
 				'every table that the view access reads is among them');
 SELECT is_empty($$SELECT g.tgrelid::regclass, g.tgname FROM pg_trigger g WHERE g.tgrelid IN (SELECT oid FROM ours_tables) AND NOT g.tgisinternal
-				  AND g.tgfoid <> 'tenancy._send_invalidation'::regproc AND g.tgenabled <> 'O'$$, 'guards do not fire in a restore with replication role replica');
+				  AND g.tgfoid NOT IN ('tenancy._send_invalidation'::regproc, 'tenancy._replace_plan'::regproc) AND g.tgenabled <> 'O'$$, 'guards do not fire in a restore with replication role replica');
 
 -- Views.
 SELECT is_empty($$SELECT name FROM relations WHERE relkind = 'v' AND NOT coalesce('security_invoker=true' = ANY (reloptions), false)
