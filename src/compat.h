@@ -5,10 +5,13 @@
 #ifndef TENANCY_COMPAT_H
 #define TENANCY_COMPAT_H
 
+#include "nodes/parsenodes.h"
+#include "nodes/plannodes.h"
 #include "utils/guc.h"
 #include "utils/guc_tables.h"
 
 #if PG_VERSION_NUM >= 160000
+#include "parser/parse_relation.h"
 #include "varatt.h"
 #endif
 
@@ -33,6 +36,19 @@ FindSetting(const char *name)
 		if (strcmp(settings[i]->name, name) == 0)
 			return settings[i];
 	elog(ERROR, "setting \"%s\" is missing", name);
+#endif
+}
+
+/* The role whose rights count for a relation of a query, InvalidOid: current. */
+static inline Oid
+CheckedRole(const PlannedStmt *statement, const RangeTblEntry *entry)
+{
+#if PG_VERSION_NUM >= 160000
+	if (entry->perminfoindex == 0)
+		return InvalidOid;
+	return getRTEPermissionInfo(statement->permInfos, (RangeTblEntry *) entry)->checkAsUser;
+#else
+	return entry->checkAsUser;
 #endif
 }
 

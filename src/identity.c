@@ -63,6 +63,7 @@ typedef struct StartedQuery
 } StartedQuery;
 
 static dlist_head startedQueries = DLIST_STATIC_INIT(startedQueries);
+static StartedQuery *running = NULL;	/* the innermost one, if any */
 
 static ExecutorStart_hook_type previousExecutorStart = NULL;
 static ExecutorRun_hook_type previousExecutorRun = NULL;
@@ -282,7 +283,7 @@ isUnderRowSecurity(const PlannedStmt *statement)
 		const RangeTblEntry *entry = lfirst_node(RangeTblEntry, cell);
 
 		if (entry->rtekind == RTE_RELATION &&
-			check_enable_rls(entry->relid, InvalidOid, true) == RLS_ENABLED)
+			check_enable_rls(entry->relid, CheckedRole(statement, entry), true) == RLS_ENABLED)
 			return true;
 	}
 	return false;
@@ -296,7 +297,7 @@ forgetQuery(void *arg)
 	dlist_delete(&started->node);
 }
 
-/* Note on whose behalf a query starts, for refuseChangedIdentity(). */
+/* Note on whose behalf a query starts, for executorRun(). */
 static void
 rememberQuery(QueryDesc *queryDesc)
 {
@@ -312,34 +313,42 @@ rememberQuery(QueryDesc *queryDesc)
 	MemoryContextRegisterResetCallback(context, &started->forget);
 }
 
-/*
- * A cursor must not go on for somebody else.  The predicates see to that row
- * by row, but rows that were sorted or aggregated already pass them no more.
- */
-static void
-refuseChangedIdentity(QueryDesc *queryDesc)
+/* What was noted when the query started, or NULL. */
+static StartedQuery *
+findQuery(QueryDesc *queryDesc)
 {
 	dlist_iter	iter;
 
 	dlist_foreach(iter, &startedQueries)
 	{
 		StartedQuery *started = dlist_container(StartedQuery, node, iter.cur);
-		Identity	who;
 
-		if (started->query != queryDesc)
-			continue;
-		if (started->epoch != IdentityEpoch())
-		{
-			IdentityRead(&who);
-			if (memcmp(&who, &started->who, sizeof(who)) != 0)
-				ereport(ERROR,
-						(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-						 errmsg("identity changed while a query was running"),
-						 errhint("Close cursors before acting as somebody else, and sign in with a statement of its own.")));
-			started->epoch = IdentityEpoch();
-		}
-		break;
+		if (started->query == queryDesc)
+			return started;
 	}
+	return NULL;
+}
+
+void
+IdentityRefuseChange(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("identity changed while a query was running"),
+			 errhint("Close cursors before acting as somebody else, and sign in with a statement of its own.")));
+}
+
+void
+IdentityRequireUnchanged(void)
+{
+	Identity	who;
+
+	if (running == NULL || running->epoch == epoch)
+		return;
+	IdentityRead(&who);
+	if (memcmp(&who, &running->who, sizeof(who)) != 0)
+		IdentityRefuseChange();
+	running->epoch = epoch;
 }
 
 /*
@@ -362,14 +371,30 @@ executorStart(QueryDesc *queryDesc, int eflags)
 		rememberQuery(queryDesc);
 }
 
+/*
+ * A query must not go on for somebody else.  The predicates see to that row
+ * by row, but rows that were sorted or aggregated already pass them no more,
+ * and those that an index found for the one who started are not checked again.
+ */
 static void
 executorRun(EXECUTOR_RUN_PARAMETERS)
 {
-	refuseChangedIdentity(queryDesc);
-	if (previousExecutorRun)
-		previousExecutorRun(EXECUTOR_RUN_ARGUMENTS);
-	else
-		standard_ExecutorRun(EXECUTOR_RUN_ARGUMENTS);
+	StartedQuery *outer = running;
+
+	running = findQuery(queryDesc);
+	PG_TRY();
+	{
+		IdentityRequireUnchanged();
+		if (previousExecutorRun)
+			previousExecutorRun(EXECUTOR_RUN_ARGUMENTS);
+		else
+			standard_ExecutorRun(EXECUTOR_RUN_ARGUMENTS);
+	}
+	PG_FINALLY();
+	{
+		running = outer;
+	}
+	PG_END_TRY();
 }
 
 /* Is the identity one that was asked to outlive its transaction? */

@@ -31,6 +31,12 @@ extern void IdentityInit(void);
 /* Answers NOBODY for every doubtful state. */
 extern void IdentityRead(Identity *who);
 
+/* Raises if the identity has changed since the running query started. */
+extern void IdentityRequireUnchanged(void);
+
+/* Raises the error for an identity that changed under a running query. */
+extern void IdentityRefuseChange(void) pg_attribute_noreturn();
+
 /* Changes whenever IdentityRead() may answer something else. */
 extern uint64 IdentityEpoch(void);
 

@@ -2,10 +2,15 @@
  * planner.c
  *		The predicates of policy.c as the planner sees them.
  *
- * can_view(c) and can_edit(c, …) imply c = ANY (viewable_projects()), which
- * an index answers; each row is checked again.  The index condition depends
- * on catalogs only, never on who is acting: a generic plan is reused by the
- * next identity.  The estimate may depend on it, since it changes speed only.
+ * can_view(c) is c = ANY (viewable_projects()), which an index answers, and
+ * can_edit(c, level) implies it.  The index condition depends on catalogs only,
+ * never on who is acting: a generic plan is reused by the next identity.  The
+ * estimate may depend on it, since it changes speed only.
+ *
+ * Rows that an exact condition finds are not checked again.  That is right
+ * because one execution sees one identity (identity.c), because the list is
+ * made by the rules of the predicate, and because a row that changed while
+ * its lock was waited for is checked against a new list.
  */
 #include "postgres.h"
 
@@ -55,6 +60,22 @@ makeListCall(TargetKind kind, Node *minimum)
 }
 
 /*
+ * Is the predicate no more than membership in the list?  can_edit() of more
+ * than Members is.
+ */
+static bool
+isExact(const FuncExpr *call, TargetKind kind)
+{
+	const Const *minimum;
+
+	if (kind == TARGET_ORGANIZATION || list_length(call->args) < 2)
+		return true;
+	minimum = lsecond(call->args);
+	return IsA(minimum, Const) && !minimum->constisnull &&
+		AccessLevelFromOid(DatumGetObjectId(minimum->constvalue)) == LEVEL_MEMBER;
+}
+
+/*
  * column = ANY (viewable_…()), if the index can search for an array and its
  * column is the predicate's first argument.
  */
@@ -78,7 +99,8 @@ indexCondition(SupportRequestIndexCondition *request, TargetKind kind)
 	if (!OidIsValid(operator) || request->index->relam != BTREE_AM_OID)
 		return NULL;
 	if (kind == TARGET_ORGANIZATION &&
-		(list_length(call->args) < 2 || !IsA(lsecond(call->args), Const)))
+		(list_length(call->args) < 2 || !IsA(lsecond(call->args), Const) ||
+		 lsecond_node(Const, call->args)->constisnull))
 		return NULL;
 	list = makeListCall(kind, kind == TARGET_ORGANIZATION ? lsecond(call->args) : NULL);
 	if (list == NULL)
@@ -91,7 +113,7 @@ indexCondition(SupportRequestIndexCondition *request, TargetKind kind)
 	condition->inputcollid = InvalidOid;
 	condition->args = list_make2(copyObject(column), list);
 	condition->location = -1;
-	request->lossy = true;
+	request->lossy = !isExact(call, kind);
 	return (Node *) list_make1(condition);
 }
 

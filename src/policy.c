@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "storage/proc.h"
 #include "utils/inval.h"
@@ -71,6 +72,7 @@ beginExecution(PredicateState *state, MemoryContext context)
 	AccessSet  *set;
 	MemoryContext previous;
 
+	IdentityRequireUnchanged();
 	releaseSets(state);
 	if (state->older)
 		AccessDiscard(state->older);
@@ -111,10 +113,7 @@ identityChanged(PredicateState *state, MemoryContext context)
 	}
 	if (state->lxid == MY_LXID && ActiveSnapshotSet() &&
 		GetActiveSnapshot()->regd_count > 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("identity changed while a query was running"),
-				 errhint("Close cursors before acting as somebody else, and sign in with a statement of its own.")));
+		IdentityRefuseChange();
 	beginExecution(state, context);
 }
 
@@ -315,20 +314,44 @@ tenancy_is_member(PG_FUNCTION_ARGS)
 }
 
 /*
+ * The ids in a sorted array that are reached under every set that counts;
+ * shortens the array in place.
+ */
+static ArrayType *
+keepReached(PredicateState *state, ArrayType *array, TargetKind kind,
+			AccessLevel minimum)
+{
+	pg_uuid_t  *ids = (pg_uuid_t *) ARR_DATA_PTR(array);
+	int			n = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
+	int			kept = 0;
+
+	if (state->older == NULL && state->newer == NULL)
+		return array;
+	for (int i = 0; i < n; i++)
+		if (reachedLevel(state, &ids[i], kind) >= minimum)
+			ids[kept++] = ids[i];
+	if (kept == 0)
+		return construct_empty_array(UUIDOID);
+	ARR_DIMS(array)[0] = kept;
+	SET_VARSIZE(array, ARR_OVERHEAD_NONULLS(1) + kept * UUID_LEN);
+	return array;
+}
+
+/*
  * tenancy_viewable_projects -- the projects that can_view() is true for.
  *
  * tenancy.viewable_projects() → uuid[], sorted, never NULL.  What the planner
- * puts into index conditions; each row is checked again by the policy.
+ * puts into index conditions in place of can_view(), so it answers by the
+ * same rules.
  */
 Datum
 tenancy_viewable_projects(PG_FUNCTION_ARGS)
 {
-	Identity	who;
+	PredicateState *state = prepare(fcinfo);
+	ArrayType  *array = AccessList(state->set, TARGET_PROJECT, LEVEL_MEMBER,
+								   state->who.narrowed ? &state->who.project : NULL);
 
-	IdentityRead(&who);
-	PG_RETURN_ARRAYTYPE_P(AccessList(AccessCurrent(&who), TARGET_PROJECT,
-									 LEVEL_MEMBER,
-									 who.narrowed ? &who.project : NULL));
+	PG_RETURN_ARRAYTYPE_P(keepReached(state, array, TARGET_PROJECT, LEVEL_MEMBER));
 }
 
 /*
@@ -339,9 +362,9 @@ tenancy_viewable_projects(PG_FUNCTION_ARGS)
 Datum
 tenancy_viewable_organizations(PG_FUNCTION_ARGS)
 {
-	Identity	who;
+	PredicateState *state = prepare(fcinfo);
+	AccessLevel minimum = minimumOf(state, PG_GETARG_OID(0));
+	ArrayType  *array = AccessList(state->set, TARGET_ORGANIZATION, minimum, NULL);
 
-	IdentityRead(&who);
-	PG_RETURN_ARRAYTYPE_P(AccessList(AccessCurrent(&who), TARGET_ORGANIZATION,
-									 AccessLevelFromOid(PG_GETARG_OID(0)), NULL));
+	PG_RETURN_ARRAYTYPE_P(keepReached(state, array, TARGET_ORGANIZATION, minimum));
 }
