@@ -12,6 +12,8 @@ OBJS = \
 	src/planner.o \
 	src/permission.o \
 	src/access.o \
+	src/accessmap.o \
+	src/execution.o \
 	src/identity.o \
 	src/credential.o \
 	src/invalidation.o \
@@ -28,6 +30,8 @@ EXTRA_CLEAN = build
 # The server's own headers do not compile under all of -Wextra.
 WERROR ?= -Werror
 PG_CPPFLAGS = -DTENANCY_VERSION='"$(EXTVERSION)"'
+# calls between our own files need no table of symbols
+SHLIB_LINK = -Wl,-Bsymbolic-functions
 PG_CFLAGS = -std=gnu11 -Wall -Wextra $(WERROR) \
 	-Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers
 

@@ -15,19 +15,14 @@
 #include "postgres.h"
 
 #include "access/transam.h"
-#include "catalog/pg_enum.h"
 #include "catalog/pg_type.h"
-#include "common/hashfn.h"
-#include "funcapi.h"
 #include "lib/ilist.h"
 #include "miscadmin.h"
-#include "port/pg_bitutils.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
-#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 #include "access.h"
@@ -45,12 +40,9 @@ struct AccessSet
 	TransactionId xmax;			/* of the snapshot that it was loaded with */
 	int			nrunning;		/* transactions that it saw running, sorted */
 	TransactionId *running;
-	int			nprojects;
-	int			norganizations;
 	int			nkeys;
 	uint32	   *keys;			/* sorted: messages that concern this set */
-	uint32		mask;			/* of the hash table of targets, size - 1 */
-	AccessTarget *slots;
+	AccessMap	reach;
 };
 
 /* An identity without its current project, which narrows but loads nothing. */
@@ -77,10 +69,9 @@ static uint64 arrived = 0;
 static MemoryContext cacheContext = NULL;
 static HTAB *entries = NULL;
 static dlist_head usage = DLIST_STATIC_INIT(usage);
-static uint64 stamp = 1;		/* see AccessStamp() */
+static uint64 ticks = 1;		/* see AccessClock() */
 static Size cached = 0;			/* bytes in sets of the table */
 static int	cacheSize = 8192;	/* setting, in kB */
-static uint64 seed;				/* so that nobody can choose colliding ids */
 
 static SPIPlanPtr accessPlan = NULL;
 static SPIPlanPtr userPlan = NULL;
@@ -92,116 +83,19 @@ PG_FUNCTION_INFO_V1(tenancy_current_project_id);
 
 /* ---- what a set answers ---- */
 
-static inline uint32
-slotOf(const pg_uuid_t *id, uint32 mask)
-{
-	uint64		halves[2];
-	uint64		hash;
-
-	memcpy(halves, id->data, sizeof(halves));
-	hash = (halves[0] ^ seed) * UINT64CONST(0x9E3779B97F4A7C15);
-	hash = (hash ^ halves[1]) * UINT64CONST(0xC2B2AE3D27D4EB4F);
-	return (uint32) (hash >> 32) & mask;
-}
-
-/* AccessFind -- the target with this id, or NULL if it cannot be reached. */
-const AccessTarget *
-AccessFind(const AccessSet *set, const pg_uuid_t *id)
-{
-	uint32		slot = slotOf(id, set->mask);
-
-	while (set->slots[slot].kind != TARGET_NONE)
-	{
-		if (memcmp(&set->slots[slot].id, id, UUID_LEN) == 0)
-			return &set->slots[slot];
-		slot = (slot + 1) & set->mask;
-	}
-	return NULL;
-}
-
-/* AccessHolds -- is the identity what it claims to be? */
 bool
 AccessHolds(const AccessSet *set)
 {
 	return set->holds;
 }
 
-int
-AccessCount(const AccessSet *set, TargetKind kind)
+const AccessMap *
+AccessReach(const AccessSet *set)
 {
-	return kind == TARGET_PROJECT ? set->nprojects : set->norganizations;
-}
-
-static int
-compareIds(const void *a, const void *b)
-{
-	return memcmp(a, b, UUID_LEN);
-}
-
-/*
- * AccessList -- the ids of all targets of a kind, sorted, as a uuid[] of the
- * caller's own; "only" leaves at most that one.
- */
-ArrayType *
-AccessList(const AccessSet *set, TargetKind kind, AccessLevel minimum,
-		   const pg_uuid_t *only)
-{
-	int			n = 0;
-	int			most = AccessCount(set, kind);
-	Size		size = ARR_OVERHEAD_NONULLS(1) + (Size) most * UUID_LEN;
-	ArrayType  *array;
-	pg_uuid_t  *ids;
-
-	array = (ArrayType *) palloc0(size);
-	ids = (pg_uuid_t *) ((char *) array + ARR_OVERHEAD_NONULLS(1));
-	for (uint32 slot = 0; slot <= set->mask; slot++)
-	{
-		const AccessTarget *target = &set->slots[slot];
-
-		if (target->kind == kind && target->level >= minimum &&
-			(only == NULL || memcmp(only, &target->id, UUID_LEN) == 0))
-			ids[n++] = target->id;
-	}
-	if (n == 0)
-		return construct_empty_array(UUIDOID);
-	qsort(ids, n, UUID_LEN, compareIds);
-
-	SET_VARSIZE(array, ARR_OVERHEAD_NONULLS(1) + n * UUID_LEN);
-	array->ndim = 1;
-	array->dataoffset = 0;
-	array->elemtype = UUIDOID;
-	ARR_DIMS(array)[0] = n;
-	ARR_LBOUND(array)[0] = 1;
-	return array;
+	return &set->reach;
 }
 
 /* ---- building a set ---- */
-
-static void
-insertTarget(AccessSet *set, const AccessTarget *target)
-{
-	uint32		slot = slotOf(&target->id, set->mask);
-
-	while (set->slots[slot].kind != TARGET_NONE)
-		slot = (slot + 1) & set->mask;
-	set->slots[slot] = *target;
-	if (target->kind == TARGET_PROJECT)
-		set->nprojects++;
-	else
-		set->norganizations++;
-}
-
-/* Room for n targets at a load of at most one half. */
-static void
-makeRoom(AccessSet *set, uint64 n)
-{
-	uint32		size = pg_nextpower2_32((uint32) Max(2 * n, 8));
-
-	set->mask = size - 1;
-	set->slots = MemoryContextAllocExtended(set->context,
-											size * sizeof(AccessTarget),
-											MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-}
 
 static int
 compareKeys(const void *a, const void *b)
@@ -216,13 +110,14 @@ compareKeys(const void *a, const void *b)
 static void
 collectKeys(AccessSet *set, const EntryKey *who)
 {
+	int			norganizations = set->reach.count[TARGET_ORGANIZATION][LEVEL_NONE];
+
 	set->keys = MemoryContextAlloc(set->context,
-								   (set->norganizations + 2) * sizeof(uint32));
+								   (norganizations + 2) * sizeof(uint32));
 	set->keys[set->nkeys++] = InvalidationKey(&who->subject);
 	set->keys[set->nkeys++] = InvalidationKey(&who->credential);
-	for (uint32 slot = 0; slot <= set->mask; slot++)
-		if (set->slots[slot].kind == TARGET_ORGANIZATION)
-			set->keys[set->nkeys++] = InvalidationKey(&set->slots[slot].id);
+	for (int i = 0; i < norganizations; i++)
+		set->keys[set->nkeys++] = InvalidationKey(&set->reach.ids[set->reach.order[i]]);
 	qsort(set->keys, set->nkeys, sizeof(uint32), compareKeys);
 }
 
@@ -231,14 +126,6 @@ concerns(const AccessSet *set, uint32 key)
 {
 	return key == INVALIDATE_ALL ||
 		bsearch(&key, set->keys, set->nkeys, sizeof(uint32), compareKeys) != NULL;
-}
-
-static AccessLevel
-levelByName(const char *name)
-{
-	return strcmp(name, "member") == 0 ? LEVEL_MEMBER :
-		strcmp(name, "administrator") == 0 ? LEVEL_ADMINISTRATOR :
-		strcmp(name, "owner") == 0 ? LEVEL_OWNER : LEVEL_NONE;
 }
 
 /* Is the claim true?  Asks the newest state, and sets the end of a session. */
@@ -323,13 +210,39 @@ isAsNewAs(Snapshot snapshot, const AccessSet *set)
 	return true;
 }
 
-/* Fill a set from the view tenancy.access. */
+/* Take over the rows of tenancy.access that a query has found. */
+static void
+fillReach(AccessSet *set)
+{
+	TupleDesc	desc = SPI_tuptable->tupdesc;
+	MemoryContext previous = MemoryContextSwitchTo(set->context);
+
+	AccessMapBegin(&set->reach, SPI_processed);
+	MemoryContextSwitchTo(previous);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		HeapTuple	row = SPI_tuptable->vals[i];
+		AccessTarget target;
+		Datum		id;
+		bool		isnull;
+
+		id = SPI_getbinval(row, desc, 2, &isnull);
+		target.kind = isnull ? TARGET_ORGANIZATION : TARGET_PROJECT;
+		if (isnull)
+			id = SPI_getbinval(row, desc, 1, &isnull);
+		target.level = AccessLevelFromName(SPI_getvalue(row, desc, 3));
+		target.organizationLevel = AccessLevelFromName(SPI_getvalue(row, desc, 4));
+		AccessMapAdd(&set->reach, DatumGetUUIDP(id), target);
+	}
+	AccessMapFinish(&set->reach);
+}
+
+/* Fill a set from the view tenancy.access, as of a snapshot. */
 static void
 readAccess(AccessSet *set, const EntryKey *who, Snapshot snapshot)
 {
 	Oid			type = UUIDOID;
 	Datum		value = UUIDPGetDatum(&who->subject);
-	TupleDesc	desc;
 
 	snapshot = RegisterSnapshot(snapshot != InvalidSnapshot ? snapshot :
 								GetCatalogSnapshot(InvalidOid));
@@ -341,23 +254,17 @@ readAccess(AccessSet *set, const EntryKey *who, Snapshot snapshot)
 					 " WHERE a.user_id OPERATOR(pg_catalog.=) $1",
 					 1, &type, &value, snapshot);
 	UnregisterSnapshot(snapshot);
-	makeRoom(set, SPI_processed);
-	desc = SPI_tuptable->tupdesc;
-	for (uint64 i = 0; i < SPI_processed; i++)
-	{
-		HeapTuple	row = SPI_tuptable->vals[i];
-		AccessTarget target = {0};
-		Datum		id;
-		bool		isnull;
+	fillReach(set);
+}
 
-		target.organization = *DatumGetUUIDP(SPI_getbinval(row, desc, 1, &isnull));
-		id = SPI_getbinval(row, desc, 2, &isnull);
-		target.kind = isnull ? TARGET_ORGANIZATION : TARGET_PROJECT;
-		target.id = isnull ? target.organization : *DatumGetUUIDP(id);
-		target.level = levelByName(SPI_getvalue(row, desc, 3));
-		target.organizationLevel = levelByName(SPI_getvalue(row, desc, 4));
-		insertTarget(set, &target);
-	}
+/* Nothing can be reached. */
+static void
+fillNothing(AccessSet *set)
+{
+	MemoryContext previous = MemoryContextSwitchTo(set->context);
+
+	AccessMapBegin(&set->reach, 0);
+	MemoryContextSwitchTo(previous);
 }
 
 /*
@@ -389,8 +296,8 @@ loadSet(const EntryKey *who, Snapshot snapshot)
 			readAccess(set, who, snapshot);
 		PrivilegedEnd(&state);
 	}
-	if (set->slots == NULL)
-		makeRoom(set, 0);
+	if (set->reach.ids == NULL)
+		fillNothing(set);
 	collectKeys(set, who);
 	return set;
 }
@@ -536,11 +443,10 @@ AccessDiscard(AccessSet *set)
 	MemoryContextDelete(set->context);
 }
 
-/* AccessStamp -- changes whenever AccessCurrent() may answer otherwise. */
 uint64
-AccessStamp(void)
+AccessClock(void)
 {
-	return stamp;
+	return ticks;
 }
 
 void
@@ -574,9 +480,15 @@ onInvalidation(uint32 key)
 		if (entry->set != NULL && concerns(entry->set, key))
 		{
 			entry->stale = true;
-			stamp++;
+			ticks++;
 		}
 	}
+}
+
+static void
+onIdentityChange(void)
+{
+	ticks++;
 }
 
 void
@@ -584,8 +496,6 @@ AccessInit(void)
 {
 	HASHCTL		control = {0};
 
-	if (!pg_strong_random(&seed, sizeof(seed)))
-		elog(ERROR, "could not generate random bytes");
 	cacheContext = AllocSetContextCreate(TopMemoryContext, "tenancy access sets",
 										 ALLOCSET_DEFAULT_SIZES);
 	control.keysize = sizeof(EntryKey);
@@ -599,39 +509,7 @@ AccessInit(void)
 							&cacheSize, 8192, 64, MAX_KILOBYTES,
 							PGC_USERSET, GUC_UNIT_KB, NULL, NULL, NULL);
 	InvalidationListen(onInvalidation);
-}
-
-/* ---- levels in SQL ---- */
-
-/* The level that an enum value stands for. */
-AccessLevel
-AccessLevelFromOid(Oid value)
-{
-	HeapTuple	tuple = SearchSysCache1(ENUMOID, ObjectIdGetDatum(value));
-	AccessLevel level;
-
-	if (!HeapTupleIsValid(tuple))
-		return LEVEL_OWNER + 1;	/* nobody has that level */
-	level = levelByName(NameStr(((Form_pg_enum) GETSTRUCT(tuple))->enumlabel));
-	ReleaseSysCache(tuple);
-	return level;
-}
-
-/* The enum value of a level; the caller says of which type. */
-Datum
-AccessLevelToDatum(AccessLevel level, Oid type)
-{
-	static const char *const names[] = {NULL, "member", "administrator", "owner"};
-	HeapTuple	tuple;
-	Oid			value;
-
-	tuple = SearchSysCache2(ENUMTYPOIDNAME, ObjectIdGetDatum(type),
-							CStringGetDatum(names[level]));
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "access level %d is missing", level);
-	value = ((Form_pg_enum) GETSTRUCT(tuple))->oid;
-	ReleaseSysCache(tuple);
-	return ObjectIdGetDatum(value);
+	IdentityListen(onIdentityChange);
 }
 
 /* ---- who is acting, confirmed ---- */
@@ -685,7 +563,7 @@ tenancy_current_project_id(PG_FUNCTION_ARGS)
 		return uuidDatum(&who.subject);
 	if (!who.narrowed)
 		PG_RETURN_NULL();
-	target = AccessFind(set, &who.project);
+	target = AccessMapFind(AccessReach(set), &who.project);
 	if (target == NULL || target->kind != TARGET_PROJECT)
 		PG_RETURN_NULL();
 	return uuidDatum(&who.project);

@@ -20,17 +20,12 @@
 
 #include "access/parallel.h"
 #include "access/xact.h"
-#include "catalog/pg_authid.h"
 #include "catalog/pg_type.h"
-#include "executor/executor.h"
 #include "executor/spi.h"
 #include "fmgr.h"
-#include "lib/ilist.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
-#include "utils/rls.h"
-#include "utils/snapmgr.h"
 
 #include "compat.h"
 #include "credential.h"
@@ -48,25 +43,10 @@ static struct config_generic *identityRecord;
 static struct config_generic *userRecord;
 
 static uint64 epoch = 1;		/* see IdentityEpoch() */
+static void (*listener) (void) = NULL;
 static uint32 series = 1;		/* of session-wide identities */
 static bool changed = false;	/* identity set in this transaction */
 static bool writing = false;	/* this file is setting tenancy.identity */
-
-/* A query under row security that has started; lives in the query's memory. */
-typedef struct StartedQuery
-{
-	MemoryContextCallback forget;	/* called when that memory goes */
-	dlist_node	node;
-	QueryDesc  *query;
-	uint64		epoch;
-	Identity	who;			/* who acted when it started */
-} StartedQuery;
-
-static dlist_head startedQueries = DLIST_STATIC_INIT(startedQueries);
-static StartedQuery *running = NULL;	/* the innermost one, if any */
-
-static ExecutorStart_hook_type previousExecutorStart = NULL;
-static ExecutorRun_hook_type previousExecutorRun = NULL;
 
 static SPIPlanPtr sessionPlan = NULL;
 static SPIPlanPtr tokenPlan = NULL;
@@ -165,10 +145,19 @@ checkIdentity(char **newval, void **extra, GucSource source)
 	return isSaidNow(source);
 }
 
+/* From now on IdentityRead() may answer something else. */
+static void
+mayHaveChanged(void)
+{
+	epoch++;
+	if (listener)
+		listener();
+}
+
 static void
 assignAny(const char *newval, void *extra)
 {
-	epoch++;
+	mayHaveChanged();
 }
 
 /* Set one of our settings from C, whoever is the current user. */
@@ -200,7 +189,7 @@ isOfThisTransaction(const struct config_generic *record)
 
 /*
  * Does the value of tenancy.identity count now?  A worker believes its
- * leader, which has dropped what does not count (see executorStart).
+ * leader, which has dropped what does not count (execution.c).
  */
 static bool
 identityCounts(void)
@@ -260,6 +249,13 @@ IdentityEpoch(void)
 	return epoch;
 }
 
+void
+IdentityListen(void (*newListener) (void))
+{
+	Assert(listener == NULL);
+	listener = newListener;
+}
+
 /* ---- the life of an identity ---- */
 
 /* Empty whatever no longer counts, or everything. */
@@ -272,129 +268,12 @@ dropIdentity(bool everything)
 		writeSetting("tenancy.user_id", "", false);
 }
 
-/* Whoever bypasses row security sees all rows, whoever acts. */
-static bool
-isUnderRowSecurity(const PlannedStmt *statement)
-{
-	ListCell   *cell;
-
-	foreach(cell, statement->rtable)
-	{
-		const RangeTblEntry *entry = lfirst_node(RangeTblEntry, cell);
-
-		if (entry->rtekind == RTE_RELATION &&
-			check_enable_rls(entry->relid, CheckedRole(statement, entry), true) == RLS_ENABLED)
-			return true;
-	}
-	return false;
-}
-
-static void
-forgetQuery(void *arg)
-{
-	StartedQuery *started = arg;
-
-	dlist_delete(&started->node);
-}
-
-/* Note on whose behalf a query starts, for executorRun(). */
-static void
-rememberQuery(QueryDesc *queryDesc)
-{
-	MemoryContext context = queryDesc->estate->es_query_cxt;
-	StartedQuery *started = MemoryContextAllocZero(context, sizeof(StartedQuery));
-
-	started->query = queryDesc;
-	started->epoch = IdentityEpoch();
-	IdentityRead(&started->who);
-	dlist_push_head(&startedQueries, &started->node);
-	started->forget.func = forgetQuery;
-	started->forget.arg = started;
-	MemoryContextRegisterResetCallback(context, &started->forget);
-}
-
-/* What was noted when the query started, or NULL. */
-static StartedQuery *
-findQuery(QueryDesc *queryDesc)
-{
-	dlist_iter	iter;
-
-	dlist_foreach(iter, &startedQueries)
-	{
-		StartedQuery *started = dlist_container(StartedQuery, node, iter.cur);
-
-		if (started->query == queryDesc)
-			return started;
-	}
-	return NULL;
-}
-
-void
-IdentityRefuseChange(void)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("identity changed while a query was running"),
-			 errhint("Close cursors before acting as somebody else, and sign in with a statement of its own.")));
-}
-
-void
-IdentityRequireUnchanged(void)
-{
-	Identity	who;
-
-	if (running == NULL || running->epoch == epoch)
-		return;
-	IdentityRead(&who);
-	if (memcmp(&who, &running->who, sizeof(who)) != 0)
-		IdentityRefuseChange();
-	running->epoch = epoch;
-}
-
-/*
- * Workers get the settings as they are, so drop what does not count before a
- * query can start some.
- */
-static void
-executorStart(QueryDesc *queryDesc, int eflags)
+bool
+IdentityDropEnded(void)
 {
 	if (!IsInParallelMode())
 		dropIdentity(false);
-	if (previousExecutorStart)
-		previousExecutorStart(queryDesc, eflags);
-	else
-		standard_ExecutorStart(queryDesc, eflags);
-
-	/* what nobody's query has read already is nothing */
-	if ((identitySetting[0] != '\0' || userSetting[0] != '\0') &&
-		isUnderRowSecurity(queryDesc->plannedstmt))
-		rememberQuery(queryDesc);
-}
-
-/*
- * A query must not go on for somebody else.  The predicates see to that row
- * by row, but rows that were sorted or aggregated already pass them no more,
- * and those that an index found for the one who started are not checked again.
- */
-static void
-executorRun(EXECUTOR_RUN_PARAMETERS)
-{
-	StartedQuery *outer = running;
-
-	running = findQuery(queryDesc);
-	PG_TRY();
-	{
-		IdentityRequireUnchanged();
-		if (previousExecutorRun)
-			previousExecutorRun(EXECUTOR_RUN_ARGUMENTS);
-		else
-			standard_ExecutorRun(EXECUTOR_RUN_ARGUMENTS);
-	}
-	PG_FINALLY();
-	{
-		running = outer;
-	}
-	PG_END_TRY();
+	return identitySetting[0] != '\0' || userSetting[0] != '\0';
 }
 
 /* Is the identity one that was asked to outlive its transaction? */
@@ -425,10 +304,12 @@ xactCallback(XactEvent event, void *arg)
 			if (changed)
 				series++;
 			changed = false;
+			mayHaveChanged();
 			break;
 		case XACT_EVENT_COMMIT:
 		case XACT_EVENT_PREPARE:
 			changed = false;
+			mayHaveChanged();
 			break;
 		default:
 			break;
@@ -477,12 +358,8 @@ IdentityInit(void)
 	identityRecord = FindSetting("tenancy.identity");
 	userRecord = FindSetting("tenancy.user_id");
 
-	/* last, so that a failed start leaves no hook behind */
+	/* last, so that a failed start leaves nothing behind */
 	RegisterXactCallback(xactCallback, NULL);
-	previousExecutorStart = ExecutorStart_hook;
-	ExecutorStart_hook = executorStart;
-	previousExecutorRun = ExecutorRun_hook;
-	ExecutorRun_hook = executorRun;
 }
 
 /* ---- establishing an identity ---- */

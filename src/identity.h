@@ -31,13 +31,16 @@ extern void IdentityInit(void);
 /* Answers NOBODY for every doubtful state. */
 extern void IdentityRead(Identity *who);
 
-/* Raises if the identity has changed since the running query started. */
-extern void IdentityRequireUnchanged(void);
+/*
+ * Empties settings that no longer count, unless in parallel mode; is there any
+ * left that may?
+ */
+extern bool IdentityDropEnded(void);
 
-/* Raises the error for an identity that changed under a running query. */
-extern void IdentityRefuseChange(void) pg_attribute_noreturn();
-
-/* Changes whenever IdentityRead() may answer something else. */
+/* Rises whenever IdentityRead() may answer something else. */
 extern uint64 IdentityEpoch(void);
+
+/* One listener, which is told that; may neither allocate nor raise. */
+extern void IdentityListen(void (*listener) (void));
 
 #endif							/* TENANCY_IDENTITY_H */

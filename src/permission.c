@@ -80,6 +80,7 @@ isPermitted(const Permission *permission, const AccessTarget *target)
 				(permission->projectAdministrator &&
 				 target->level >= LEVEL_ADMINISTRATOR);
 		case LEVEL_NONE:
+		case LEVEL_NOBODY_HAS:
 			break;
 	}
 	return false;
@@ -89,7 +90,7 @@ isPermitted(const Permission *permission, const AccessTarget *target)
 static const AccessTarget *
 reach(const AccessSet *set, const Permission *permission, const pg_uuid_t *id)
 {
-	const AccessTarget *target = AccessFind(set, id);
+	const AccessTarget *target = AccessMapFind(AccessReach(set), id);
 
 	return target != NULL && target->kind == permission->target ? target : NULL;
 }
@@ -175,7 +176,7 @@ tenancy_level_in(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
 	IdentityRead(&who);
-	target = AccessFind(AccessCurrent(&who), PG_GETARG_UUID_P(0));
+	target = AccessMapFind(AccessReach(AccessCurrent(&who)), PG_GETARG_UUID_P(0));
 	if (target == NULL)
 		PG_RETURN_NULL();
 	return AccessLevelToDatum(target->level, get_fn_expr_rettype(fcinfo->flinfo));

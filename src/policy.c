@@ -4,9 +4,11 @@
  *		viewable_projects, viewable_organizations.
  *
  * One execution of a query sees one identity: a change of it under an open
- * cursor or in the middle of a statement is an error.  Access that is lost
- * while a query runs is lost for its next row; access that is gained opens
- * nothing before the next statement.
+ * cursor or in the middle of a statement is an error (execution.c).  Access
+ * that is gained while a query runs opens nothing before the next one.  Access
+ * that is lost is lost for each row that it inserts, for each row whose lock it
+ * had to wait for, and, sooner or later, for what a sequential scan reads; an
+ * index scan that has begun may finish.
  */
 #include "postgres.h"
 
@@ -20,7 +22,14 @@
 
 #include "access.h"
 #include "compat.h"
+#include "execution.h"
 #include "identity.h"
+
+/*
+ * How many rows a query may read before it looks whether access was lost: a
+ * statement that has begun may finish, but not for hours.
+ */
+#define PATIENCE 1024
 
 /* What one call site remembers between the rows of one execution. */
 typedef struct PredicateState
@@ -32,13 +41,17 @@ typedef struct PredicateState
 	AccessSet  *set;			/* when the execution began; pinned */
 	AccessSet  *older;			/* under the query's snapshot, or NULL */
 	AccessSet  *newer;			/* what has changed since, or NULL; pinned */
-	uint64		stamp;			/* of the newest of them */
+	uint64		clock;			/* of access, when all this was true */
+	bool		patient;		/* need not look at each row */
+	int			patience;		/* rows left until the next look */
 	Oid			minimumOid;		/* the level asked for last, */
 	AccessLevel minimum;		/* and what it stands for */
 	bool		repeated;		/* is there a last row? */
 	pg_uuid_t	lastId;			/* tables come in runs of one project */
 	AccessLevel lastLevel;
 	TargetKind	lastKind;
+	ArrayType  *list;			/* made last, or NULL */
+	AccessLevel listMinimum;	/* and for that level */
 } PredicateState;
 
 PG_FUNCTION_INFO_V1(tenancy_can_view);
@@ -72,18 +85,20 @@ beginExecution(PredicateState *state, MemoryContext context)
 	AccessSet  *set;
 	MemoryContext previous;
 
-	IdentityRequireUnchanged();
+	ExecutionRequireSameIdentity();
 	releaseSets(state);
 	if (state->older)
 		AccessDiscard(state->older);
 	state->older = NULL;
 	state->repeated = false;
+	state->list = NULL;
+	state->patient = ExecutionOwns(context);
 	state->lxid = MY_LXID;
 	state->epoch = IdentityEpoch();
 	IdentityRead(&state->who);
 
-	/* the stamp first: what arrives during the load must not be missed */
-	state->stamp = AccessStamp();
+	/* the clock first: what arrives during the load must not be missed */
+	state->clock = AccessClock();
 	set = AccessCurrent(&state->who);
 	AccessPin(set);
 	state->set = set;
@@ -113,7 +128,7 @@ identityChanged(PredicateState *state, MemoryContext context)
 	}
 	if (state->lxid == MY_LXID && ActiveSnapshotSet() &&
 		GetActiveSnapshot()->regd_count > 0)
-		IdentityRefuseChange();
+		ExecutionRefuseIdentity();
 	beginExecution(state, context);
 }
 
@@ -123,7 +138,7 @@ accessChanged(PredicateState *state)
 {
 	AccessSet  *newer;
 
-	state->stamp = AccessStamp();
+	state->clock = AccessClock();
 	newer = AccessCurrent(&state->who);
 	if (state->newer)
 		AccessUnpin(state->newer);
@@ -134,6 +149,7 @@ accessChanged(PredicateState *state)
 		state->newer = newer;
 	}
 	state->repeated = false;
+	state->list = NULL;
 }
 
 /* The state of this call site, ready for one row. */
@@ -158,18 +174,35 @@ prepare(FunctionCallInfo fcinfo)
 	else if (unlikely(state->epoch != IdentityEpoch()))
 		identityChanged(state, call->fn_mcxt);
 
-	/* cheap when nothing has arrived, and right after a wait for a lock */
+	/* what has arrived in a wait for a row's lock counts for that row */
 	AcceptInvalidationMessages();
-	if (unlikely(state->stamp != AccessStamp()))
+	state->patience = state->patient ? PATIENCE : 0;
+	if (unlikely(state->clock != AccessClock()))
 		accessChanged(state);
 	return state;
+}
+
+/*
+ * The state of a call site that is asked row by row, NULL if it needs to be
+ * prepared: nothing that it knows has changed, and it is not yet time to look
+ * for messages.
+ */
+static inline PredicateState *
+unchanged(FunctionCallInfo fcinfo)
+{
+	PredicateState *state = fcinfo->flinfo->fn_extra;
+
+	if (likely(state != NULL && --state->patience > 0 &&
+			   state->clock == AccessClock()))
+		return state;
+	return NULL;
 }
 
 /* Level in one set, LEVEL_NONE when out of reach or of another kind. */
 static inline AccessLevel
 levelIn(const AccessSet *set, const pg_uuid_t *id, TargetKind kind)
 {
-	const AccessTarget *target = AccessFind(set, id);
+	const AccessTarget *target = AccessMapFind(AccessReach(set), id);
 
 	return target != NULL && target->kind == kind ? target->level : LEVEL_NONE;
 }
@@ -227,9 +260,14 @@ minimumOf(PredicateState *state, Oid value)
 Datum
 tenancy_can_view(PG_FUNCTION_ARGS)
 {
+	PredicateState *state;
+
 	if (PG_ARGISNULL(0))
 		PG_RETURN_BOOL(false);
-	PG_RETURN_BOOL(levelOf(prepare(fcinfo), PG_GETARG_UUID_P(0)) >= LEVEL_MEMBER);
+	state = unchanged(fcinfo);
+	if (state == NULL)
+		state = prepare(fcinfo);
+	PG_RETURN_BOOL(levelOf(state, PG_GETARG_UUID_P(0)) >= LEVEL_MEMBER);
 }
 
 /*
@@ -244,7 +282,9 @@ tenancy_can_edit(PG_FUNCTION_ARGS)
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
 		PG_RETURN_BOOL(false);
-	state = prepare(fcinfo);
+	state = unchanged(fcinfo);
+	if (state == NULL)
+		state = prepare(fcinfo);
 	PG_RETURN_BOOL(levelOf(state, PG_GETARG_UUID_P(0)) >=
 				   minimumOf(state, PG_GETARG_OID(1)));
 }
@@ -325,8 +365,6 @@ keepReached(PredicateState *state, ArrayType *array, TargetKind kind,
 	int			n = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
 	int			kept = 0;
 
-	if (state->older == NULL && state->newer == NULL)
-		return array;
 	for (int i = 0; i < n; i++)
 		if (reachedLevel(state, &ids[i], kind) >= minimum)
 			ids[kept++] = ids[i];
@@ -335,6 +373,45 @@ keepReached(PredicateState *state, ArrayType *array, TargetKind kind,
 	ARR_DIMS(array)[0] = kept;
 	SET_VARSIZE(array, ARR_OVERHEAD_NONULLS(1) + kept * UUID_LEN);
 	return array;
+}
+
+/* All that can be reached, or the current project if that is one of them. */
+static ArrayType *
+makeList(PredicateState *state, TargetKind kind, AccessLevel minimum)
+{
+	ArrayType  *list;
+	Datum		current = UUIDPGetDatum(&state->who.project);
+
+	if (kind == TARGET_PROJECT && state->who.narrowed)
+		return reachedLevel(state, &state->who.project, kind) >= minimum ?
+			construct_array(&current, 1, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR) :
+			construct_empty_array(UUIDOID);
+	list = AccessMapList(AccessReach(state->set), kind, minimum, INT_MAX);
+	return state->older || state->newer ?
+		keepReached(state, list, kind, minimum) : list;
+}
+
+/*
+ * The list of this call site, made anew when something has changed.  It lives
+ * as long as the call site: an index scan holds pointers into it, and one that
+ * is started once for each row of another table asks each time.
+ */
+static Datum
+answerList(FunctionCallInfo fcinfo, TargetKind kind, Oid minimumOid)
+{
+	PredicateState *state = prepare(fcinfo);
+	AccessLevel minimum = OidIsValid(minimumOid) ?
+		minimumOf(state, minimumOid) : LEVEL_MEMBER;
+
+	if (state->list == NULL || state->listMinimum != minimum)
+	{
+		MemoryContext previous = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
+
+		state->list = makeList(state, kind, minimum);
+		state->listMinimum = minimum;
+		MemoryContextSwitchTo(previous);
+	}
+	PG_RETURN_ARRAYTYPE_P(state->list);
 }
 
 /*
@@ -347,11 +424,7 @@ keepReached(PredicateState *state, ArrayType *array, TargetKind kind,
 Datum
 tenancy_viewable_projects(PG_FUNCTION_ARGS)
 {
-	PredicateState *state = prepare(fcinfo);
-	ArrayType  *array = AccessList(state->set, TARGET_PROJECT, LEVEL_MEMBER,
-								   state->who.narrowed ? &state->who.project : NULL);
-
-	PG_RETURN_ARRAYTYPE_P(keepReached(state, array, TARGET_PROJECT, LEVEL_MEMBER));
+	return answerList(fcinfo, TARGET_PROJECT, InvalidOid);
 }
 
 /*
@@ -362,9 +435,5 @@ tenancy_viewable_projects(PG_FUNCTION_ARGS)
 Datum
 tenancy_viewable_organizations(PG_FUNCTION_ARGS)
 {
-	PredicateState *state = prepare(fcinfo);
-	AccessLevel minimum = minimumOf(state, PG_GETARG_OID(0));
-	ArrayType  *array = AccessList(state->set, TARGET_ORGANIZATION, minimum, NULL);
-
-	PG_RETURN_ARRAYTYPE_P(keepReached(state, array, TARGET_ORGANIZATION, minimum));
+	return answerList(fcinfo, TARGET_ORGANIZATION, PG_GETARG_OID(0));
 }

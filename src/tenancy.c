@@ -11,6 +11,7 @@
 
 #include "access.h"
 #include "compat.h"
+#include "execution.h"
 #include "identity.h"
 #include "invalidation.h"
 
@@ -26,5 +27,6 @@ _PG_init(void)
 	InvalidationInit();
 	AccessInit();
 	IdentityInit();
+	ExecutionInit();
 	MarkGUCPrefixReserved("tenancy");
 }
