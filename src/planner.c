@@ -26,10 +26,12 @@
 #include "nodes/nodeFuncs.h"
 #include "nodes/pathnodes.h"
 #include "nodes/supportnodes.h"
+#include "optimizer/clauses.h"
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/restrictinfo.h"
 #include "parser/parse_func.h"
+#include "utils/fmgroids.h"
 #include "utils/index_selfuncs.h"
 #include "utils/lsyscache.h"
 #include "utils/selfuncs.h"
@@ -101,6 +103,81 @@ makeCondition(Oid operator, Node *column, Expr *list)
 
 /* ---- how much of a table can be reached ---- */
 
+static bool
+isReached(const AccessMap *reach, TargetKind kind, AccessLevel minimum, Datum id)
+{
+	const AccessTarget *target = AccessMapFind(reach, DatumGetUUIDP(id));
+
+	return target != NULL && target->kind == kind && target->level >= minimum;
+}
+
+/* The part of the ids in an array that can be reached. */
+static double
+reachedPart(const AccessMap *reach, TargetKind kind, AccessLevel minimum, Datum array)
+{
+	Datum	   *ids;
+	bool	   *nulls;
+	int			n;
+	int			reached = 0;
+
+	deconstruct_array(DatumGetArrayTypeP(array), UUIDOID, UUID_LEN, false,
+					  TYPALIGN_CHAR, &ids, &nulls, &n);
+	for (int i = 0; i < n; i++)
+		reached += !nulls[i] && isReached(reach, kind, minimum, ids[i]);
+	return n > 0 ? (double) reached / n : 0;
+}
+
+/* The value or array that a clause asks this column to be equal to, or NULL. */
+static Node *
+askedFor(const Node *clause, const Node *column)
+{
+	bool		isArray = IsA(clause, ScalarArrayOpExpr);
+	Oid			operator;
+	List	   *args;
+
+	if (!isArray && !IsA(clause, OpExpr))
+		return NULL;
+	operator = isArray ? ((const ScalarArrayOpExpr *) clause)->opno : ((const OpExpr *) clause)->opno;
+	args = isArray ? ((const ScalarArrayOpExpr *) clause)->args : ((const OpExpr *) clause)->args;
+	if (list_length(args) != 2 || get_oprrest(operator) != F_EQSEL)
+		return NULL;
+	if (equal(linitial(args), column))
+		return lsecond(args);
+	return !isArray && equal(lsecond(args), column) ? linitial(args) : NULL;
+}
+
+/*
+ * Does the query itself ask for certain values of the column?  Then the
+ * predicate leaves those that can be reached: all, where they are not known yet,
+ * since people ask for what is theirs.
+ */
+static bool
+isNamed(PlannerInfo *root, const Var *column, const AccessMap *reach,
+		TargetKind kind, AccessLevel minimum, double *fraction)
+{
+	RelOptInfo *rel;
+	ListCell   *cell;
+
+	if (!IsA(column, Var) || column->varlevelsup != 0 ||
+		column->varno >= root->simple_rel_array_size ||
+		(rel = root->simple_rel_array[column->varno]) == NULL)
+		return false;
+	foreach(cell, rel->baserestrictinfo)
+	{
+		Const	   *value = (Const *) askedFor((Node *) lfirst_node(RestrictInfo, cell)->clause,
+											   (const Node *) column);
+
+		if (value == NULL || !is_pseudo_constant_clause((Node *) value))
+			continue;
+		*fraction = !IsA(value, Const) || value->constisnull ? 1.0 :
+			value->consttype == UUIDOID ? isReached(reach, kind, minimum, value->constvalue) :
+			value->consttype == UUIDARRAYOID ? reachedPart(reach, kind, minimum, value->constvalue) :
+			1.0;
+		return true;
+	}
+	return false;
+}
+
 /*
  * The part of all rows that has one of the column's most common values and can
  * be reached; also the part that has one and cannot, and how many can.
@@ -121,10 +198,7 @@ commonFraction(VariableStatData *column, const AccessMap *reach, TargetKind kind
 	*ncommon = slot.nvalues;
 	for (int i = 0; i < slot.nvalues; i++)
 	{
-		const AccessTarget *target =
-			AccessMapFind(reach, DatumGetUUIDP(slot.values[i]));
-
-		if (target != NULL && target->kind == kind && target->level >= minimum)
+		if (isReached(reach, kind, minimum, slot.values[i]))
 		{
 			reached += slot.numbers[i];
 			(*nreached)++;
@@ -155,6 +229,8 @@ reachedFraction(PlannerInfo *root, Node *expression, int varRelid,
 
 	IdentityRead(&who);
 	reach = AccessReach(AccessCurrent(&who));
+	if (isNamed(root, (Var *) expression, reach, kind, minimum, &common))
+		return common;
 	examine_variable(root, expression, varRelid, &column);
 	distinct = Max(get_variable_numdistinct(&column, &isdefault), 1.0);
 	common = commonFraction(&column, reach, kind, minimum, &hidden, &nreached, &ncommon);
