@@ -368,13 +368,22 @@ reload(Entry *entry)
 	evict(entry);
 }
 
-/* The entry of an identity, made if need be. */
+/* The entry of an identity, made if need be; moves to the front. */
 static Entry *
 findEntry(const Identity *who)
 {
 	EntryKey	key;
 	Entry	   *entry;
 	bool		found;
+
+	if (!dlist_is_empty(&usage))
+	{
+		entry = dlist_head_element(Entry, used, &usage);
+		if (entry->key.kind == who->kind &&
+			memcmp(&entry->key.subject, &who->subject, UUID_LEN) == 0 &&
+			memcmp(&entry->key.credential, &who->credential, UUID_LEN) == 0)
+			return entry;
+	}
 
 	memset(&key, 0, sizeof(key));
 	key.kind = who->kind;

@@ -230,8 +230,9 @@ readIdentity(Identity *who)
 		kind == 't' ? IDENTITY_TOKEN : IDENTITY_NOBODY;
 }
 
-void
-IdentityRead(Identity *who)
+/* Parse the settings. */
+static void
+readSettings(Identity *who)
 {
 	memset(who, 0, sizeof(*who));
 	if (identityCounts())
@@ -241,6 +242,20 @@ IdentityRead(Identity *who)
 	who->narrowed = parseUuid(projectSetting, &who->project);
 	if (!who->narrowed)
 		memset(&who->project, 0, sizeof(who->project));
+}
+
+void
+IdentityRead(Identity *who)
+{
+	static Identity known;
+	static uint64 knownEpoch = 0;
+
+	if (knownEpoch != epoch)
+	{
+		readSettings(&known);
+		knownEpoch = epoch;
+	}
+	*who = known;
 }
 
 uint64
@@ -316,6 +331,14 @@ xactCallback(XactEvent event, void *arg)
 	}
 }
 
+/* What a savepoint set may no longer count, or be of another level. */
+static void
+subxactCallback(SubXactEvent event, SubTransactionId mySubid,
+				SubTransactionId parentSubid, void *arg)
+{
+	mayHaveChanged();
+}
+
 void
 IdentityInit(void)
 {
@@ -360,6 +383,7 @@ IdentityInit(void)
 
 	/* last, so that a failed start leaves nothing behind */
 	RegisterXactCallback(xactCallback, NULL);
+	RegisterSubXactCallback(subxactCallback, NULL);
 }
 
 /* ---- establishing an identity ---- */

@@ -65,6 +65,28 @@ findPermission(Oid value)
 	return found;
 }
 
+/* The same, which the call site remembers. */
+static const Permission *
+askedPermission(FunctionCallInfo fcinfo)
+{
+	typedef struct Asked
+	{
+		Oid			value;
+		const Permission *permission;
+	} Asked;
+	Asked	   *asked = fcinfo->flinfo->fn_extra;
+
+	if (asked == NULL)
+		asked = fcinfo->flinfo->fn_extra =
+			MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(Asked));
+	if (asked->value != PG_GETARG_OID(0))
+	{
+		asked->permission = findPermission(PG_GETARG_OID(0));
+		asked->value = PG_GETARG_OID(0);
+	}
+	return asked->permission;
+}
+
 /* The rule itself. */
 static bool
 isPermitted(const Permission *permission, const AccessTarget *target)
@@ -111,7 +133,7 @@ tenancy_can(PG_FUNCTION_ARGS)
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
 		PG_RETURN_BOOL(false);
-	permission = findPermission(PG_GETARG_OID(0));
+	permission = askedPermission(fcinfo);
 	IdentityRead(&who);
 	target = reach(AccessCurrent(&who), permission, PG_GETARG_UUID_P(1));
 	PG_RETURN_BOOL(target != NULL && isPermitted(permission, target));
@@ -137,7 +159,7 @@ tenancy_require(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("permission must not be null")));
-	permission = findPermission(PG_GETARG_OID(0));
+	permission = askedPermission(fcinfo);
 	kind = permission->target == TARGET_PROJECT ? "project" : "organization";
 
 	IdentityRead(&who);
