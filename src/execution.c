@@ -154,6 +154,8 @@ executorRun(EXECUTOR_RUN_PARAMETERS)
 			previousRun(EXECUTOR_RUN_ARGUMENTS);
 		else
 			standard_ExecutorRun(EXECUTOR_RUN_ARGUMENTS);
+		/* it may have changed after the last question to a predicate */
+		ExecutionRequireSameIdentity();
 	}
 	PG_FINALLY();
 	{

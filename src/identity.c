@@ -105,10 +105,7 @@ static bool
 isSaidNow(GucSource source)
 {
 	if (source == PGC_S_SESSION)
-	{
-		changed = true;
 		return true;
-	}
 	GUC_check_errcode(ERRCODE_INSUFFICIENT_PRIVILEGE);
 	GUC_check_errmsg("an identity can only be set by a statement");
 	GUC_check_errhint("Use SET LOCAL in the transaction that needs it.");
@@ -158,6 +155,18 @@ static void
 assignAny(const char *newval, void *extra)
 {
 	mayHaveChanged();
+}
+
+/*
+ * Who acts has changed, for somebody or for nobody.  What the end of a
+ * transaction or savepoint brings back is no such change.
+ */
+static void
+assignIdentity(const char *newval, void *extra)
+{
+	mayHaveChanged();
+	if (IsTransactionState())
+		changed = true;
 }
 
 /* Set one of our settings from C, whoever is the current user. */
@@ -348,14 +357,14 @@ IdentityInit(void)
 							   &identitySetting, "",
 							   PGC_SUSET,
 							   GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE,
-							   checkIdentity, assignAny, NULL);
+							   checkIdentity, assignIdentity, NULL);
 	DefineCustomStringVariable("tenancy.user_id",
 							   "The user on whose behalf a trusted role acts.",
 							   "Ends with its transaction.",
 							   &userSetting, "",
 							   PGC_SUSET,
 							   GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE,
-							   checkUser, assignAny, NULL);
+							   checkUser, assignIdentity, NULL);
 	DefineCustomStringVariable("tenancy.project_id",
 							   "The current project; narrows what is visible.",
 							   NULL,
