@@ -1,36 +1,10 @@
 -- Attacks by way of values: garbage for credentials and ids, what can be read
 -- and replayed, hostile settings, and every function called by nobody.  The
 -- numbers are those of the attack catalogue.
-\set VERBOSITY terse
-SET client_min_messages = warning;
-SELECT current_user AS superuser \gset
-CREATE ROLE regress_attacks_garbage_app LOGIN;
-CREATE ROLE regress_attacks_garbage_gateway LOGIN;
-SELECT tenancy.grant_application('regress_attacks_garbage_gateway') \gset
-\set alice 00000000-0000-4000-8000-00000000000a
-\set bob 00000000-0000-4000-8000-00000000000b
-INSERT INTO tenancy.users (id, email, name)
-VALUES (:'alice', 'alice@attacks-garbage.example', 'alice'), (:'bob', 'bob@attacks-garbage.example', 'bob');
-BEGIN;
-SELECT tenancy.act_as(:'alice') \gset
-SELECT tenancy.create_organization('One') AS one \gset
-SELECT tenancy.act_as(:'bob') \gset
-SELECT tenancy.create_organization('Two') AS two \gset
-COMMIT;
-SELECT id AS p1 FROM tenancy.projects WHERE organization_id = :'one' \gset
-SELECT id AS p2 FROM tenancy.projects WHERE organization_id = :'two' \gset
-CREATE TABLE attacks_garbage_events (project_id uuid NOT NULL, amount integer);
-SELECT tenancy.protect('attacks_garbage_events') \gset
-INSERT INTO attacks_garbage_events SELECT :'p1', g FROM generate_series(1, 10) g;
-INSERT INTO attacks_garbage_events SELECT :'p2', g FROM generate_series(1, 3) g;
-GRANT SELECT ON attacks_garbage_events TO PUBLIC;
--- who is acting, and how many rows they see: alice 10, bob 3, nobody 0
-CREATE FUNCTION attacks_garbage_name() RETURNS text LANGUAGE sql STABLE SECURITY DEFINER
-	SET search_path = pg_catalog, pg_temp
-	AS 'SELECT coalesce((SELECT name FROM tenancy.users WHERE id = tenancy.current_user_id()), ''nobody'')';
-CREATE VIEW attacks_garbage_seen WITH (security_invoker = true) AS
-	SELECT attacks_garbage_name() AS acting, (SELECT count(*) FROM attacks_garbage_events) AS seen;
-GRANT SELECT ON attacks_garbage_seen TO PUBLIC;
+\set test attacks_garbage
+\getenv inputs PG_ABS_SRCDIR
+\set two :inputs /sql/two.psql
+\i :two
 SELECT tenancy.create_session(:'alice') AS session_a, tenancy.create_session(:'bob') AS session_b \gset
 SELECT token AS project_token FROM tenancy.project_tokens WHERE project_id = :'p1' \gset
 BEGIN;
@@ -49,7 +23,7 @@ EXCEPTION WHEN OTHERS THEN
 	GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
 	RETURN format('%s: %s|%s|%s', SQLSTATE, message, detail, hint);
 END $$;
-\c - regress_attacks_garbage_app
+\c - :app
 BEGIN;
 SELECT tenancy.authenticate(:'session_b') \gset
 SELECT attacks_garbage_refused(c) AS answer, count(*) FROM (VALUES
@@ -58,7 +32,7 @@ SELECT attacks_garbage_refused(c) AS answer, count(*) FROM (VALUES
 	(:'session_a' || E'\n'), (left(:'session_a', -1)), (:'session_a' || '0'), ('tnp' || substr(:'session_a', 4)),
 	('tns' || substr(:'project_token', 4)), (overlay(:'session_a' PLACING 'g' FROM 10)), (:'alice'),
 	($$' OR true --$$), (E'\t\x01'), (encode(sha256(:'session_a'), 'hex'))) v (c) GROUP BY 1;
-TABLE attacks_garbage_seen;
+TABLE seen;
 COMMIT;
 -- attack 23: nor is a NULL for the second argument a way in
 SELECT tenancy.authenticate(:'session_a', NULL);
@@ -67,7 +41,7 @@ SELECT tenancy.authenticate(E'tns_\xff');
 SELECT tenancy.authenticate(convert_from('\xfffe', 'UTF8'));
 
 -- attack 23: garbage for a user's id leaves everything as it was
-\c - regress_attacks_garbage_gateway
+\c - :gateway
 SELECT tenancy.current_user_id();
 BEGIN;
 SELECT tenancy.act_as(:'bob') \gset
@@ -82,26 +56,26 @@ BEGIN
 EXCEPTION WHEN OTHERS THEN
 	RAISE WARNING '%', SQLSTATE;
 END $$;
-TABLE attacks_garbage_seen;
+TABLE seen;
 COMMIT;
 -- ... and the id of nobody is nobody
 BEGIN;
 SELECT tenancy.act_as('00000000-0000-4000-8000-0000000000ff') \gset
-TABLE attacks_garbage_seen;
+TABLE seen;
 SELECT tenancy.act_as('00000000-0000-0000-0000-000000000000') \gset
-TABLE attacks_garbage_seen;
+TABLE seen;
 SELECT tenancy.act_as(:'p1') \gset
-TABLE attacks_garbage_seen;
+TABLE seen;
 SELECT tenancy.act_as(NULL) \gset
-TABLE attacks_garbage_seen;
+TABLE seen;
 SET LOCAL tenancy.user_id = '00000000-0000-4000-8000-0000000000ff';
-TABLE attacks_garbage_seen;
+TABLE seen;
 SET LOCAL tenancy.user_id = '';
-TABLE attacks_garbage_seen;
+TABLE seen;
 COMMIT;
 
 -- attack 24: no secret lies in a catalog or setting that everybody reads
-\c - regress_attacks_garbage_app
+\c - :app
 SELECT tenancy.current_user_id();
 SELECT setdatabase, setconfig FROM pg_db_role_setting WHERE setconfig::text ~* 'tenancy';
 SELECT name FROM pg_settings WHERE name LIKE 'tenancy.%' AND name ~* 'secret|key|password|salt|token';
@@ -130,16 +104,16 @@ SELECT count(*) FROM pg_settings WHERE setting LIKE '%' || substr(:'session_a', 
 COMMIT;
 SELECT attacks_garbage_refused(word) AS answer, count(*) FROM regexp_split_to_table(:'shown', ' ') word GROUP BY 1;
 SELECT set_config('tenancy.identity', :'shown', true);
-TABLE attacks_garbage_seen;
+TABLE seen;
 
 -- attack 26: signing in writes nothing
 BEGIN READ ONLY;
 SELECT tenancy.authenticate(:'session_b') \gset
-TABLE attacks_garbage_seen;
+TABLE seen;
 COMMIT;
 SET default_transaction_read_only = on;
 SELECT tenancy.authenticate(:'session_b', session_wide => true) \gset
-TABLE attacks_garbage_seen;
+TABLE seen;
 BEGIN;
 SELECT tenancy.authenticate(:'session_a') \gset
 SELECT tenancy.sign_out();
@@ -147,12 +121,12 @@ ROLLBACK;
 RESET default_transaction_read_only;
 
 -- attack 27: settings do not change a decision
-\c - regress_attacks_garbage_app
+\c - :app
 CREATE FUNCTION pg_temp.decide(setting text, value text, session text, bad text) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
 	PERFORM set_config(setting, value, true);
 	PERFORM tenancy.authenticate(session);
-	RETURN format('%s %s', (SELECT s FROM public.attacks_garbage_seen s), public.attacks_garbage_refused(bad));
+	RETURN format('%s %s', (SELECT s FROM public.seen s), public.attacks_garbage_refused(bad));
 END $$;
 SELECT setting, value, pg_temp.decide(setting, value, :'session_b', :'invite') FROM (VALUES
 	('search_path', ''), ('search_path', 'pg_temp, public'), ('DateStyle', 'German'), ('TimeZone', 'Pacific/Kiritimati'),
@@ -163,17 +137,17 @@ SELECT setting, value, pg_temp.decide(setting, value, :'session_b', :'invite') F
 	('jit_above_cost', '0'), ('array_nulls', 'off'), ('constraint_exclusion', 'on')) v (setting, value);
 BEGIN ISOLATION LEVEL SERIALIZABLE;
 SELECT tenancy.authenticate(:'session_b') \gset
-TABLE attacks_garbage_seen;
+TABLE seen;
 COMMIT;
 BEGIN ISOLATION LEVEL REPEATABLE READ;
 SELECT tenancy.authenticate(:'session_b') \gset
-TABLE attacks_garbage_seen;
+TABLE seen;
 COMMIT;
 BEGIN;
 SET LOCAL row_security = off;
 SELECT tenancy.authenticate(:'session_b') \gset
 SELECT tenancy.current_user_id();
-SELECT count(*) FROM attacks_garbage_events;
+SELECT count(*) FROM events;
 ROLLBACK;
 
 -- attack 28: nobody gets one answer from every command, whatever it is asked for.
@@ -183,7 +157,7 @@ DECLARE
 	arguments text := (
 		SELECT string_agg(format('%L::%s', CASE t WHEN 'uuid' THEN target::text WHEN 'uuid[]' THEN format('{%s}', target)
 			WHEN 'boolean' THEN 'true' WHEN 'text[]' THEN '{a@b.example}' WHEN 'tenancy.access_level' THEN 'member'
-			WHEN 'tenancy.permission' THEN 'member.invite' WHEN 'regclass' THEN 'attacks_garbage_events'
+			WHEN 'tenancy.permission' THEN 'member.invite' WHEN 'regclass' THEN 'events'
 			WHEN 'name' THEN 'project_id' WHEN 'interval' THEN '1 day' WHEN 'bigint' THEN '1' WHEN 'integer' THEN '1'
 			WHEN 'timestamp with time zone' THEN 'now' WHEN 'jsonb' THEN '{}' ELSE 'a@b.example' END, t), ', ' ORDER BY i)
 		FROM pg_proc p, unnest(p.proargtypes::regtype[]) WITH ORDINALITY a (type, i), format_type(type, NULL) t
@@ -218,17 +192,4 @@ ORDER BY c.relname COLLATE "C";
 
 \c - :superuser
 DROP FUNCTION attacks_garbage_refused(text);
-
-\c - :superuser
-BEGIN;
-SELECT tenancy.act_as(:'alice') \gset
-SELECT tenancy.delete_organization(:'one') \gset
-SELECT tenancy.act_as(:'bob') \gset
-SELECT tenancy.delete_organization(:'two') \gset
-COMMIT;
-DROP VIEW attacks_garbage_seen;
-DROP FUNCTION attacks_garbage_name();
-DROP TABLE attacks_garbage_events;
-DELETE FROM tenancy.users WHERE email LIKE '%@attacks-garbage.example';
-DROP OWNED BY regress_attacks_garbage_app, regress_attacks_garbage_gateway;
-DROP ROLE regress_attacks_garbage_app, regress_attacks_garbage_gateway;
+\i :two_end

@@ -1,36 +1,10 @@
 -- Identity: the three ways to be somebody, how long each lasts, and what
 -- nobody and a project token can do.  Each comment is a promise of the design.
-\set VERBOSITY terse
-SET client_min_messages = warning;
-SELECT current_user AS superuser \gset
-CREATE ROLE regress_identity_app LOGIN;
-CREATE ROLE regress_identity_gateway LOGIN;
-SELECT tenancy.grant_application('regress_identity_gateway') \gset
-\set alice 00000000-0000-4000-8000-00000000000a
-\set bob 00000000-0000-4000-8000-00000000000b
-INSERT INTO tenancy.users (id, email, name)
-VALUES (:'alice', 'alice@identity.example', 'alice'), (:'bob', 'bob@identity.example', 'bob');
-BEGIN;
-SELECT tenancy.act_as(:'alice') \gset
-SELECT tenancy.create_organization('One') AS one \gset
-SELECT tenancy.act_as(:'bob') \gset
-SELECT tenancy.create_organization('Two') AS two \gset
-COMMIT;
-SELECT id AS p1 FROM tenancy.projects WHERE organization_id = :'one' \gset
-SELECT id AS p2 FROM tenancy.projects WHERE organization_id = :'two' \gset
-CREATE TABLE identity_events (project_id uuid NOT NULL, amount integer);
-SELECT tenancy.protect('identity_events') \gset
-INSERT INTO identity_events SELECT :'p1', g FROM generate_series(1, 10) g;
-INSERT INTO identity_events SELECT :'p2', g FROM generate_series(1, 3) g;
-GRANT SELECT ON identity_events TO PUBLIC;
--- who is acting, and how many rows they see: alice 10, bob 3, nobody 0
-CREATE FUNCTION identity_name() RETURNS text LANGUAGE sql STABLE SECURITY DEFINER
-	SET search_path = pg_catalog, pg_temp
-	AS 'SELECT coalesce((SELECT name FROM tenancy.users WHERE id = tenancy.current_user_id()), ''nobody'')';
-CREATE VIEW identity_seen WITH (security_invoker = true) AS
-	SELECT identity_name() AS acting, (SELECT count(*) FROM identity_events) AS seen;
-GRANT SELECT ON identity_seen TO PUBLIC;
-GRANT INSERT, UPDATE, DELETE ON identity_events TO PUBLIC;
+\set test identity
+\getenv inputs PG_ABS_SRCDIR
+\set two :inputs /sql/two.psql
+\i :two
+GRANT INSERT, UPDATE, DELETE ON events TO PUBLIC;
 CREATE TABLE identity_unique (project_id uuid NOT NULL, code text, PRIMARY KEY (project_id, code));
 SELECT tenancy.protect('identity_unique') \gset
 INSERT INTO identity_unique VALUES (:'p1', 'taken');
@@ -40,83 +14,83 @@ SELECT token AS token_1 FROM tenancy.project_tokens WHERE project_id = :'p1' \gs
 SELECT token AS token_2 FROM tenancy.project_tokens WHERE project_id = :'p2' \gset
 
 -- no identity: no rows, no writes, no error on reading
-\c - regress_identity_app
+\c - :app
 SELECT tenancy.current_user_id() IS NULL AS nobody, tenancy.current_project_id() IS NULL AS nowhere;
-SELECT count(*) FROM identity_events;
-UPDATE identity_events SET amount = 0;
-DELETE FROM identity_events;
+SELECT count(*) FROM events;
+UPDATE events SET amount = 0;
+DELETE FROM events;
 \set VERBOSITY sqlstate
-INSERT INTO identity_events VALUES (:'p1', 0);
-INSERT INTO identity_events VALUES ('00000000-0000-4000-8000-0000000000ff', 0);
+INSERT INTO events VALUES (:'p1', 0);
+INSERT INTO events VALUES ('00000000-0000-4000-8000-0000000000ff', 0);
 \set VERBOSITY terse
 
 -- a session token, verified, makes one that user; anybody may ask
 BEGIN;
 SELECT tenancy.authenticate(:'session_a') \gset
-TABLE identity_seen;
+TABLE seen;
 SELECT tenancy.current_user_id() = :'alice' AS is_alice, tenancy.current_project_id() IS NULL AS nowhere;
 -- the last one to sign in counts
 SELECT tenancy.authenticate(:'session_b') \gset
-TABLE identity_seen;
+TABLE seen;
 COMMIT;
 
 -- a session-wide identity lasts until it is given up, or signed over
 SELECT tenancy.authenticate(:'session_a', session_wide => true) \gset
-TABLE identity_seen;
+TABLE seen;
 BEGIN;
-TABLE identity_seen;
+TABLE seen;
 COMMIT;
-TABLE identity_seen;
+TABLE seen;
 SELECT tenancy.authenticate(:'session_b', session_wide => true) \gset
-TABLE identity_seen;
+TABLE seen;
 DISCARD ALL;
-TABLE identity_seen;
+TABLE seen;
 
 -- a role given grant_application() says who acts: SET LOCAL, SET, act_as()
-\c - regress_identity_gateway
+\c - :gateway
 BEGIN;
 SET LOCAL tenancy.user_id = :'alice';
-TABLE identity_seen;
+TABLE seen;
 SELECT tenancy.act_as(:'bob') \gset
-TABLE identity_seen;
+TABLE seen;
 COMMIT;
-TABLE identity_seen;
+TABLE seen;
 -- a verified credential comes before an assertion
 BEGIN;
 SELECT tenancy.authenticate(:'session_a') \gset
 SET LOCAL tenancy.user_id = :'bob';
-TABLE identity_seen;
+TABLE seen;
 COMMIT;
--- ... but whoever acts for a user in this transaction is not one of an earlier transaction
+-- ... and so does a session-wide act_as(), until it is ended
 SELECT tenancy.act_as(:'alice', session_wide => true) \gset
 BEGIN;
 SET LOCAL tenancy.user_id = :'bob';
-TABLE identity_seen;
+TABLE seen;
 COMMIT;
 SELECT tenancy.act_as(NULL) \gset
-TABLE identity_seen;
+TABLE seen;
 
 -- the current project narrows what is visible, and never widens it
 BEGIN;
 SELECT tenancy.act_as(:'alice') \gset
 SELECT tenancy.create_project(:'one', 'Other') AS p3 \gset
-INSERT INTO identity_events VALUES (:'p3', 1);
-SELECT count(*) FROM identity_events;
+INSERT INTO events VALUES (:'p3', 1);
+SELECT count(*) FROM events;
 SET LOCAL tenancy.project_id = :'p3';
-SELECT count(*) FROM identity_events;
+SELECT count(*) FROM events;
 SELECT tenancy.current_project_id() = :'p3' AS is_current;
-INSERT INTO identity_events (amount) VALUES (2);
-SELECT count(*) FROM identity_events;
+INSERT INTO events (amount) VALUES (2);
+SELECT count(*) FROM events;
 SET LOCAL tenancy.project_id = :'p2';
-SELECT count(*) FROM identity_events;
+SELECT count(*) FROM events;
 SELECT tenancy.current_project_id() IS NULL AS nowhere;
 SET LOCAL tenancy.project_id = '';
-SELECT count(*) FROM identity_events;
+SELECT count(*) FROM events;
 ROLLBACK;
 -- ... anybody may set it, and alone it opens nothing
-\c - regress_identity_app
+\c - :app
 SET tenancy.project_id = :'p1';
-SELECT count(*) FROM identity_events;
+SELECT count(*) FROM events;
 SET tenancy.project_id = 'garbage';
 RESET tenancy.project_id;
 
@@ -124,16 +98,16 @@ RESET tenancy.project_id;
 BEGIN;
 SELECT tenancy.authenticate(:'token_1') \gset
 SELECT tenancy.current_user_id() IS NULL AS nobody, tenancy.current_project_id() = :'p1' AS is_current;
-INSERT INTO identity_events VALUES (:'p1', 11);
-INSERT INTO identity_events (amount) VALUES (12);
+INSERT INTO events VALUES (:'p1', 11);
+INSERT INTO events (amount) VALUES (12);
 -- it reads nothing
-SELECT count(*) FROM identity_events;
+SELECT count(*) FROM events;
 SELECT count(*) FROM tenancy.my_projects;
 SELECT count(*) FROM tenancy.projects;
-UPDATE identity_events SET amount = 0;
-DELETE FROM identity_events;
+UPDATE events SET amount = 0;
+DELETE FROM events;
 SAVEPOINT s;
-INSERT INTO identity_events VALUES (:'p1', 13) RETURNING amount;
+INSERT INTO events VALUES (:'p1', 13) RETURNING amount;
 ROLLBACK TO s;
 INSERT INTO identity_unique VALUES (:'p1', 'taken') ON CONFLICT (project_id, code) DO UPDATE SET code = 'x';
 ROLLBACK TO s;
@@ -146,9 +120,9 @@ MERGE INTO identity_unique u USING (VALUES (:'p1'::uuid, 'taken')) v (p, c) ON u
 -- it writes nothing of another project, and nothing by command
 \set VERBOSITY sqlstate
 SAVEPOINT s;
-INSERT INTO identity_events VALUES (:'p2', 14);
+INSERT INTO events VALUES (:'p2', 14);
 ROLLBACK TO s;
-INSERT INTO identity_events VALUES ('00000000-0000-4000-8000-0000000000ff', 14);
+INSERT INTO events VALUES ('00000000-0000-4000-8000-0000000000ff', 14);
 ROLLBACK TO s;
 SELECT tenancy.create_organization('Token''s');
 ROLLBACK TO s;
@@ -158,7 +132,7 @@ ROLLBACK TO s;
 COMMIT;
 BEGIN;
 SELECT tenancy.authenticate(:'session_a') \gset
-SELECT amount FROM identity_events WHERE amount > 10 ORDER BY 1;
+SELECT amount FROM events WHERE amount > 10 ORDER BY 1;
 SELECT code FROM identity_unique ORDER BY 1;
 COMMIT;
 
@@ -166,41 +140,44 @@ COMMIT;
 -- the next statement on, also where they had signed in before
 \c - :superuser
 CREATE FUNCTION identity_as_admin(command text) RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS 'BEGIN EXECUTE command; END';
-\c - regress_identity_app
+\c - :app
 SELECT tenancy.authenticate(:'session_b', session_wide => true) \gset
-TABLE identity_seen;
+TABLE seen;
 SELECT identity_as_admin('UPDATE tenancy.users SET is_active = false WHERE name = ''bob''') \gset
-TABLE identity_seen;
+TABLE seen;
 SELECT tenancy.current_user_id() IS NULL AS nobody;
 SELECT tenancy.authenticate(:'session_b');
 SELECT identity_as_admin('UPDATE tenancy.users SET is_active = true WHERE name = ''bob''') \gset
-TABLE identity_seen;
+TABLE seen;
 BEGIN;
-TABLE identity_seen;
+TABLE seen;
 SELECT identity_as_admin('SELECT tenancy.revoke_sessions(id) FROM tenancy.users WHERE name = ''bob''') \gset
-TABLE identity_seen;
+TABLE seen;
 COMMIT;
-TABLE identity_seen;
+TABLE seen;
 SELECT tenancy.authenticate(:'session_b');
 -- ... deactivation ends sessions for good
 \c - :superuser
 SELECT tenancy.create_session(:'bob') AS session_b \gset
-SELECT tenancy.create_session(:'bob', '1 second') AS short \gset
-\c - regress_identity_app
-SELECT tenancy.authenticate(:'short', session_wide => true) \gset
-SELECT acting IN ('bob', 'nobody') AS signed_in FROM identity_seen;
-SELECT pg_sleep(1.1) \gset
-TABLE identity_seen;
-SELECT tenancy.authenticate(:'short');
+\c - :app
 SELECT identity_as_admin('SELECT tenancy.set_user_active(id, false) FROM tenancy.users WHERE name = ''bob''') \gset
 SELECT identity_as_admin('SELECT tenancy.set_user_active(id, true) FROM tenancy.users WHERE name = ''bob''') \gset
 SELECT tenancy.authenticate(:'session_b');
+-- ... a session ends by the clock, though nothing announces that
+\c - :superuser
+SELECT tenancy.create_session(:'bob', '2 seconds') AS short \gset
+\c - :app
+SELECT tenancy.authenticate(:'short', session_wide => true) \gset
+TABLE seen;
+SELECT pg_sleep(2.1) \gset
+TABLE seen;
+SELECT tenancy.authenticate(:'short');
 -- ... and a token, the moment it is rotated
 SELECT tenancy.authenticate(:'token_2', session_wide => true) \gset
-INSERT INTO identity_events (amount) VALUES (21);
+INSERT INTO events (amount) VALUES (21);
 SELECT identity_as_admin('UPDATE tenancy.project_tokens SET revoked_at = clock_timestamp(), token = NULL WHERE token = ' || quote_literal(:'token_2')) \gset
 \set VERBOSITY sqlstate
-INSERT INTO identity_events VALUES (:'p2', 22);
+INSERT INTO events VALUES (:'p2', 22);
 \set VERBOSITY terse
 SELECT tenancy.current_project_id() IS NULL AS nowhere;
 SELECT tenancy.authenticate(:'token_2');
@@ -208,26 +185,13 @@ SELECT tenancy.authenticate(:'token_2');
 -- signing out revokes the session and forgets who is acting
 SELECT tenancy.authenticate(:'session_a', session_wide => true) \gset
 SELECT tenancy.sign_out() \gset
-TABLE identity_seen;
+TABLE seen;
 SELECT tenancy.authenticate(:'session_a');
 SELECT tenancy.sign_out() \gset
 
 -- what nobody and a project token tried to change is as it was
 \c - :superuser
-SELECT count(*), count(*) FILTER (WHERE amount = 0) AS zeros FROM identity_events;
+SELECT count(*), count(*) FILTER (WHERE amount = 0) AS zeros FROM events;
 DROP TABLE identity_unique;
 DROP FUNCTION identity_as_admin(text);
-
-\c - :superuser
-BEGIN;
-SELECT tenancy.act_as(:'alice') \gset
-SELECT tenancy.delete_organization(:'one') \gset
-SELECT tenancy.act_as(:'bob') \gset
-SELECT tenancy.delete_organization(:'two') \gset
-COMMIT;
-DROP VIEW identity_seen;
-DROP FUNCTION identity_name();
-DROP TABLE identity_events;
-DELETE FROM tenancy.users WHERE email LIKE '%@identity.example';
-DROP OWNED BY regress_identity_app, regress_identity_gateway;
-DROP ROLE regress_identity_app, regress_identity_gateway;
+\i :two_end
