@@ -316,8 +316,11 @@ BEGIN
 	SET owner_id = _change_owner.member
 	WHERE o.id = _change_owner.organization;
 
+	-- Of an Owner whose account was deleted by force nothing is left to insert.
 	INSERT INTO tenancy.memberships (organization_id, user_id, level)
-	VALUES (_change_owner.organization, former, 'administrator');
+	SELECT _change_owner.organization, u.id, 'administrator'
+	FROM tenancy.users u
+	WHERE u.id = former;
 END
 $$;
 COMMENT ON FUNCTION tenancy._change_owner(uuid, uuid) IS
