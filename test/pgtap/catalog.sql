@@ -68,7 +68,7 @@ SELECT is_empty($$SELECT signature FROM functions WHERE provolatile = 'i' AND la
 SELECT is_empty($$SELECT signature FROM functions WHERE lanname NOT IN ('c', 'sql', 'plpgsql')$$, 'no other languages');
 SELECT is_empty($$SELECT signature FROM functions WHERE prorettype = 'record'::regtype AND NOT coalesce(proargmodes && '{o,t}', false)$$,
 				'CVE-2026-16239: no function returns an unknown record');
-SELECT is_empty($$SELECT signature FROM functions WHERE prokind = 'p'$$, 'no procedures: CALL shows its arguments in the log');
+SELECT is_empty($$SELECT signature FROM functions WHERE prokind = 'p'$$, 'attack 125: no procedures: CALL shows its arguments in the log');
 
 -- search_path.
 SELECT is_empty($$SELECT signature, proconfig FROM functions WHERE prosecdef AND NOT coalesce('search_path=pg_catalog, pg_temp' = ANY (proconfig), false)$$,

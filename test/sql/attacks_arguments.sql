@@ -85,6 +85,31 @@ SELECT cardinality(tenancy.viewable_projects());
 COMMIT;
 SELECT sum(total_bytes) < 1024 * 1024 AS bounded FROM pg_backend_memory_contexts WHERE name LIKE 'tenancy%';
 
+-- attack 54: a change makes those load anew whom it concerns, and nobody else
+\c - :superuser
+CREATE FUNCTION attacks_arguments_admin(command text) RETURNS void LANGUAGE plpgsql SECURITY DEFINER
+	AS 'BEGIN EXECUTE command; END';
+\c - :gateway
+-- does answering a question read the extension's tables?
+CREATE FUNCTION pg_temp.loads(question text) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+	before bigint := (SELECT sum(seq_scan + coalesce(idx_scan, 0)) FROM pg_stat_xact_user_tables WHERE schemaname = 'tenancy');
+BEGIN
+	EXECUTE question;
+	RETURN before <> (SELECT sum(seq_scan + coalesce(idx_scan, 0)) FROM pg_stat_xact_user_tables WHERE schemaname = 'tenancy');
+END $$;
+BEGIN;
+SELECT tenancy.act_as(:'bob') \gset
+SELECT pg_temp.loads('SELECT count(*) FROM events') AS first, pg_temp.loads('SELECT count(*) FROM events') AS again;
+SELECT attacks_arguments_admin(format($$
+	INSERT INTO tenancy.users (id, email, name) VALUES (md5('carol')::uuid, 'carol@two.example', 'Carol');
+	INSERT INTO tenancy.memberships (organization_id, user_id) VALUES (%L, md5('carol')::uuid);
+	INSERT INTO tenancy.projects (organization_id, name) VALUES (%1$L, 'Another')$$, :'one')) \gset
+SELECT pg_temp.loads('SELECT count(*) FROM events') AS of_others;
+SELECT attacks_arguments_admin(format('INSERT INTO tenancy.projects (organization_id, name) VALUES (%L, ''Another'')', :'two')) \gset
+SELECT pg_temp.loads('SELECT count(*) FROM events') AS own, pg_temp.loads('SELECT count(*) FROM events') AS again;
+ROLLBACK;
+
 -- attack 55: what the predicates are, an ordinary role cannot change
 \c - :app
 ALTER FUNCTION tenancy.can_view(uuid) VOLATILE;
@@ -98,4 +123,5 @@ ALTER TABLE tenancy.memberships NO FORCE ROW LEVEL SECURITY;
 INSERT INTO tenancy.memberships (organization_id, user_id) VALUES (:'one', :'bob');
 \c - :superuser
 DROP SCHEMA regress_attacks_arguments, "regress ""attacks_arguments""; --" CASCADE;
+DROP FUNCTION attacks_arguments_admin(text);
 \i :two_end

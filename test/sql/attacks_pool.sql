@@ -142,6 +142,35 @@ COMMIT;
 \c - :superuser
 GRANT TEMPORARY ON DATABASE contrib_regression TO PUBLIC;
 
+-- attack 13: what a client of the pool leaves behind answers the next one about
+-- its own rows; and DISCARD ALL leaves nothing behind
+\c - :app
+BEGIN;
+SELECT tenancy.authenticate(:'session_a') \gset
+PREPARE left_behind AS SELECT * FROM seen;
+EXECUTE left_behind;
+CREATE TEMPORARY VIEW left_view AS SELECT * FROM events;
+CREATE FUNCTION pg_temp.left_function() RETURNS bigint LANGUAGE plpgsql STABLE AS 'BEGIN RETURN (SELECT count(*) FROM events); END';
+SELECT pg_temp.left_function();
+DECLARE left_cursor CURSOR WITH HOLD FOR SELECT count(*) FROM events;
+SET search_path = pg_temp, public;
+LISTEN left_channel;
+COMMIT;
+SELECT pg_advisory_lock(13) \gset
+BEGIN;
+SELECT tenancy.authenticate(:'session_b') \gset
+EXECUTE left_behind;
+SELECT pg_temp.left_function(), (SELECT count(*) FROM left_view) AS left_view;
+COMMIT;
+EXECUTE left_behind;
+SELECT tenancy.authenticate(:'session_a', session_wide => true) \gset
+DISCARD ALL;
+SELECT (SELECT count(*) FROM pg_prepared_statements) AS statements, (SELECT count(*) FROM pg_cursors WHERE name <> '') AS cursors,
+	   (SELECT count(*) FROM pg_listening_channels()) AS channels, current_setting('search_path') AS path,
+	   (SELECT count(*) FROM pg_class WHERE relnamespace = pg_my_temp_schema()) AS temporary,
+	   (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()) AS locks;
+TABLE seen;
+
 -- attack 14: a savepoint takes the identity back
 \c - :app
 SELECT tenancy.authenticate(:'session_a', session_wide => true) \gset

@@ -1,5 +1,5 @@
 -- Attacks on protected tables through SQL: rows and the existence of rows.
--- Numbers are those of docs/security.md.
+-- The numbers are those of the attack catalogue.
 \set VERBOSITY terse
 SET client_min_messages = warning;
 CREATE ROLE regress_rls_owner;
