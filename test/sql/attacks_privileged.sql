@@ -158,15 +158,21 @@ COMMIT;
 SELECT count(*) FROM tenancy.users;
 
 -- attack 49: a load that is cancelled, sooner or later, leaves nothing, and the
--- next statement is right.  Each session is an identity that was not loaded yet.
+-- next statement is right: the first one of a session, and one that takes the
+-- place of a set that says too much
 \c - :superuser
 INSERT INTO tenancy.projects (organization_id, name) SELECT :'two', 'Many' FROM generate_series(1, 20000);
+CREATE FUNCTION attacks_privileged_move(project uuid, organization uuid) RETURNS void LANGUAGE plpgsql SECURITY DEFINER
+	AS 'BEGIN UPDATE tenancy.projects SET organization_id = $2 WHERE id = $1; END';
 \c - :gateway
 \set ECHO none
-SELECT 'BEGIN', sign_in, format('SET LOCAL statement_timeout = %s', ms),
-	   'SELECT count(*) FROM events WHERE pg_sleep(1) IS NOT NULL', 'ROLLBACK',
-	   'BEGIN', sign_in, 'SELECT cardinality(tenancy.viewable_projects()), (SELECT count(*) FROM events)', 'COMMIT'
-FROM (SELECT ms, format('DO $$ BEGIN PERFORM tenancy.authenticate(%L); END $$', tenancy.create_session(:'bob')) AS sign_in
+SELECT sign_in, timeout, 'SELECT (SELECT count(*) FROM events), pg_sleep(1)', 'RESET statement_timeout', ask,
+	   format('DO $$ BEGIN PERFORM attacks_privileged_move(%L, %L); END $$', :'p2', :'one'),
+	   timeout, 'SELECT (SELECT count(*) FROM events), pg_sleep(1)', 'RESET statement_timeout', ask,
+	   format('DO $$ BEGIN PERFORM attacks_privileged_move(%L, %L); END $$', :'p2', :'two')
+FROM (SELECT format('DO $$ BEGIN PERFORM tenancy.authenticate(%L, true); END $$', tenancy.create_session(:'bob')) AS sign_in,
+			 format('SET statement_timeout = %s', ms) AS timeout,
+			 format('SELECT cardinality(tenancy.viewable_projects()), (SELECT count(*) FROM events), %s AS ms', ms) AS ask
 	  FROM unnest(ARRAY[1, 2, 4, 8, 16, 32]) ms OFFSET 0) s \gexec
 \set ECHO all
 \c - :app
@@ -190,5 +196,6 @@ COMMIT;
 
 \c - :superuser
 DROP SCHEMA regress_attacks_privileged CASCADE;
+DROP FUNCTION attacks_privileged_move(uuid, uuid);
 REVOKE CREATE, USAGE ON SCHEMA public FROM regress_attacks_privileged_app;
 \i :two_end
