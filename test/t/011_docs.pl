@@ -62,6 +62,49 @@ for my $page (glob('docs/decisions/*.md'))
 		"docs/architecture.md leads to $page");
 }
 
+# The numbers that a test names: "attack 3", "attacks 3, 4 and 6", "attacks 3 to 6".
+sub numbers_named
+{
+	my ($test) = @_;
+	my %named;
+
+	$test =~ s/\n(?:--|#)? ?/ /g;
+	for my $list ($test =~ /\battacks? (\d+(?:(?:, | and | to )\d+)*)/gi)
+	{
+		$named{$_} = 1 for $list =~ /\d+/g;
+		while ($list =~ /(\d+) to (\d+)/g)
+		{
+			$named{$_} = 1 for $1 .. $2;
+		}
+	}
+	return %named;
+}
+
+# In the attack catalogue every number has its place, once, and every test that
+# a row names names the row's numbers.
+my %rows;
+for my $row (slurp_file('docs/security.md') =~ /^\| (\d.*) \|$/mg)
+{
+	my ($numbers, undef, $where) = split / \| /, $row;
+	my @missing;
+
+	for my $number (split /, /, $numbers)
+	{
+		$rows{$number}++;
+		for my $name ($where =~ /`(\w+)`/g)
+		{
+			my ($file) = grep { -e }
+			  map { glob } "test/*/$name.{sql,spec}", "test/t/[0-9]*_$name.pl";
+			next if !defined $file;
+			my %named = numbers_named(slurp_file($file));
+			push @missing, "$name: $number" if !$named{$number};
+		}
+	}
+	is("@missing", '', "tests name their attacks: $numbers");
+}
+is(join(' ', grep { ($rows{$_} // 0) != 1 } 1 .. 83, 95 .. 140, 151 .. 160, 169),
+	'', 'every attack has its row');
+
 my $node = PostgreSQL::Test::Cluster->new('docs');
 $node->init;
 $node->start;
