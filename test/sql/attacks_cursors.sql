@@ -47,6 +47,7 @@ END $$;
 SELECT plan, fetched,
 	   attacks_cursors_fetch(:'alice', plan, fetched, format('SELECT tenancy.act_as(%L)', :'bob')) AS to_bob,
 	   attacks_cursors_fetch(:'alice', plan, fetched, 'SELECT tenancy.act_as(NULL)') AS to_nobody,
+	   attacks_cursors_fetch(:'alice', plan, fetched, format('SET LOCAL tenancy.project_id = %L', :'p2')) AS to_other_project,
 	   attacks_cursors_fetch(:'alice', plan, fetched, format('SELECT tenancy.act_as(%L)', :'alice')) AS to_alice
 FROM unnest(ARRAY['seqscan', 'indexscan', 'indexonlyscan', 'bitmapscan']) plan, unnest(ARRAY[0, 1]) fetched;
 
