@@ -114,7 +114,7 @@ SELECT attacks_indexes_compare('tenancy.can_view(r.project_id)',
 COMMIT;
 
 -- attack 39: each index alone gives the same answers; and where the condition is
--- derived, so that this tests something: from B-trees that hold the column
+-- derived, so that this tests something: from indexes that the column leads
 \c - :superuser
 SET client_min_messages = warning;
 CREATE FUNCTION attacks_indexes_alone(definition text, OUT derived_for text, OUT same boolean) LANGUAGE plpgsql AS $$
