@@ -182,7 +182,9 @@ noteSnapshot(AccessSet *set, Snapshot snapshot)
 	set->xmax = snapshot->xmax;
 	set->running = MemoryContextAlloc(set->context,
 									  (set->nrunning + 1) * sizeof(TransactionId));
-	memcpy(set->running, running, set->nrunning * sizeof(TransactionId));
+	/* a snapshot without any has no array */
+	if (set->nrunning > 0)
+		memcpy(set->running, running, set->nrunning * sizeof(TransactionId));
 	qsort(set->running, set->nrunning, sizeof(TransactionId), compareKeys);
 }
 
