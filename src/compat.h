@@ -15,6 +15,16 @@
 #include "varatt.h"
 #endif
 
+/* 16 declares it in fmgr.h */
+#if PG_VERSION_NUM < 160000
+extern void _PG_init(void);
+#endif
+
+/* 18 has it as a prefix of declarations */
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn __attribute__((noreturn))
+#endif
+
 /* 17 moved the local transaction id into vxid */
 #if PG_VERSION_NUM >= 170000
 #define MY_LXID		(MyProc->vxid.lxid)

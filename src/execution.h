@@ -5,13 +5,15 @@
 #ifndef TENANCY_EXECUTION_H
 #define TENANCY_EXECUTION_H
 
+#include "compat.h"
+
 extern void ExecutionInit(void);
 
 /* Raises if the identity has changed since the running query started. */
 extern void ExecutionRequireSameIdentity(void);
 
 /* Raises the error for an identity that changed under a running query. */
-extern void ExecutionRefuseIdentity(void) pg_attribute_noreturn();
+pg_noreturn extern void ExecutionRefuseIdentity(void);
 
 /*
  * Does this memory hold the expressions of the running query itself?  Those of
