@@ -97,9 +97,9 @@ FROM alice JOIN bob USING (i) JOIN nobody USING (i) JOIN attacks_indexes_conditi
 
 -- attack 39: in a parallel worker
 SELECT tenancy.act_as(:'alice') \gset
-SET LOCAL force_parallel_mode = on;
+SELECT set_config(name, 'on', true) FROM pg_settings WHERE name IN ('force_parallel_mode', 'debug_parallel_query') \gset
 SELECT i, attacks_indexes_compare(condition) AS answer FROM attacks_indexes_conditions WHERE i IN (1, 3, 5, 14, 21) ORDER BY i;
-SET LOCAL force_parallel_mode = off;
+SELECT set_config(name, 'off', true) FROM pg_settings WHERE name IN ('force_parallel_mode', 'debug_parallel_query') \gset
 
 -- attack 39: in joins, on the side that may be null, and in what comes after
 SELECT tenancy.act_as(:'alice') \gset

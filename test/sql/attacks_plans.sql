@@ -132,7 +132,7 @@ EXECUTE q;
 
 -- attack 34: parallel workers have the leader's identity, whatever carries it
 \c - :gateway
-SET force_parallel_mode = on;
+SELECT set_config(name, 'on', false) FROM pg_settings WHERE name IN ('force_parallel_mode', 'debug_parallel_query') \gset
 SET parallel_leader_participation = off;
 SET parallel_setup_cost = 0;
 SET parallel_tuple_cost = 0;
