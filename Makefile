@@ -1,5 +1,6 @@
-# Everyday targets: all, install, test, test-sanitized, installcheck, demo,
-# demo-shell.  The three *test* targets take names: make test TESTS='access invites'
+# Everyday targets: all, install, test, test-sanitized, test-versions,
+# installcheck, demo, demo-shell.  Those that test take names:
+# make test TESTS='access invites'
 
 EXTENSION = tenancy
 EXTVERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" tenancy.control)
@@ -97,5 +98,9 @@ test test-sanitized demo demo-shell:
 	@scripts/setup
 	@$(MAKE) --no-print-directory --silent ready-$@
 
-.PHONY: test test-sanitized demo demo-shell installcheck install-here \
+# On the PostgreSQL of other Debian releases, each in a system of its own.
+test-versions:
+	@TESTS='$(TESTS)' scripts/test-versions $(SUITES)
+
+.PHONY: test test-sanitized test-versions demo demo-shell installcheck install-here \
 	ready-test ready-test-sanitized ready-demo ready-demo-shell
