@@ -85,9 +85,11 @@ installcheck:
 	@scripts/with-cluster test/run $(TESTS)
 
 else
-all install installcheck ready-%:
-	@echo 'pg_config, or what it belongs to, is missing: scripts/setup installs it' >&2
-	@exit 1
+no_server = @echo 'pg_config, or what it belongs to, is missing: scripts/setup installs it' >&2; exit 1
+all install installcheck:
+	$(no_server)
+ready-%:
+	$(no_server)
 endif
 
 # ---------------------------------------------------------------------
