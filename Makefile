@@ -102,7 +102,7 @@ test test-sanitized demo demo-shell:
 
 # On the PostgreSQL of other Debian releases, each in a system of its own.
 test-versions:
-	@TESTS='$(TESTS)' scripts/test-versions $(SUITES)
+	@exec env TESTS='$(TESTS)' scripts/test-versions $(SUITES)
 
 .PHONY: test test-sanitized test-versions demo demo-shell installcheck install-here \
 	ready-test ready-test-sanitized ready-demo ready-demo-shell
