@@ -104,10 +104,10 @@ EXPLAIN (COSTS OFF) SELECT count(*) FROM by_others;
 SELECT (SELECT count(*) FROM by_hash) AS by_hash, (SELECT count(*) FROM by_others) AS by_others;
 -- (a high price instead of the switch, of which only 18 leaves a mark in the plan)
 SET seq_page_cost = 1000000;
-EXPLAIN (COSTS OFF) SELECT count(*) FROM by_hash;
+EXPLAIN (COSTS OFF) SELECT * FROM by_others;
 RESET seq_page_cost;
 SET enable_seqscan = off;
-EXPLAIN (COSTS OFF) SELECT * FROM by_others;
+EXPLAIN (COSTS OFF) SELECT count(*) FROM by_hash;
 EXPLAIN (COSTS OFF) SELECT count(*) FROM by_others WHERE day = 3;
 SELECT (SELECT count(*) FROM by_hash) AS by_hash, (SELECT count(*) FROM by_others) AS by_others,
 	   (SELECT count(*) FROM by_others WHERE day = 3) AS partial;
@@ -130,7 +130,7 @@ SET enable_bitmapscan = off;
 SET enable_memoize = off;
 EXPLAIN (COSTS OFF) SELECT count(*) FROM events e JOIN by_two t USING (project_id, id);
 SELECT count(*) FROM events e JOIN by_two t USING (project_id, id);
-EXPLAIN (COSTS OFF) SELECT count(*) FROM events e JOIN by_two t USING (project_id, id)
+EXPLAIN (COSTS OFF) SELECT count(*) FROM by_two t JOIN events e USING (project_id, id)
 WHERE e.project_id = 'b7000000-0000-4000-8000-000000000001';
 SELECT count(*) FROM events e JOIN by_two t USING (project_id, id)
 WHERE e.project_id IN ('b7000000-0000-4000-8000-000000000001', 'b7000000-0000-4000-8000-000000000100');
