@@ -36,9 +36,8 @@ COMMENT ON FUNCTION tenancy._replace_plan() IS 'Lets an inserted plan take the p
 CREATE TRIGGER replace_plan BEFORE INSERT ON tenancy.plans
 	FOR EACH ROW EXECUTE FUNCTION tenancy._replace_plan();
 COMMENT ON TRIGGER replace_plan ON tenancy.plans IS 'A restored plan takes the place of the one that the extension came with.';
--- also where a parallel restore switches constraints off
-ALTER TABLE tenancy.plans ENABLE ALWAYS TRIGGER replace_plan;
--- pg_restore --jobs needs session_replication_role = replica: it loads tables in no order.
+-- Always: pg_restore --jobs loads tables in no order, which needs
+-- session_replication_role = replica.
 ALTER TABLE tenancy.plans ENABLE ALWAYS TRIGGER replace_plan;
 
 CREATE TABLE tenancy.users (
