@@ -186,22 +186,30 @@ COMMENT ON FUNCTION tenancy.revoke_sessions(uuid) IS
 	'Ends all sessions of a user at once, everywhere; for the application.';
 REVOKE ALL ON FUNCTION tenancy.revoke_sessions(uuid) FROM PUBLIC;
 
+-- Writes only where there is a session to revoke: an identity of another kind
+-- can be forgotten in a read-only transaction and on a standby, too.
 CREATE FUNCTION tenancy._revoke_current_session()
 RETURNS void
-LANGUAGE sql VOLATILE PARALLEL UNSAFE
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	UPDATE tenancy.sessions s
-	SET revoked_at = clock_timestamp()
-	WHERE s.id = tenancy._session_id()
-	  AND s.revoked_at IS NULL
+DECLARE
+	session uuid := tenancy._session_id();
+BEGIN
+	IF session IS NOT NULL THEN
+		UPDATE tenancy.sessions s
+		SET revoked_at = clock_timestamp()
+		WHERE s.id = session
+		  AND s.revoked_at IS NULL;
+	END IF;
+END
 $$;
 COMMENT ON FUNCTION tenancy._revoke_current_session() IS
 	'Revokes the session that one is signed in with, if any.';
 REVOKE ALL ON FUNCTION tenancy._revoke_current_session() FROM PUBLIC;
 
--- _clear_identity() sets what it sets beyond the end of this function, unlike
--- act_as() and authenticate(), which could have no SET clause around them.
+-- _clear_identity() clears with a plain SET, which outlives this function and its
+-- SET clause.  act_as() and authenticate() use SET LOCAL, which would not.
 CREATE FUNCTION tenancy.sign_out()
 RETURNS void
 LANGUAGE sql VOLATILE PARALLEL UNSAFE SECURITY DEFINER

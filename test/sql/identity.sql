@@ -188,6 +188,65 @@ SELECT tenancy.sign_out() \gset
 TABLE seen;
 SELECT tenancy.authenticate(:'session_a');
 SELECT tenancy.sign_out() \gset
+-- ... at once and for good, whatever kind the identity was of and whichever others
+-- were below it: the SET clause of sign_out() does not bring one back
+\c - regress_identity_gateway
+SELECT tenancy.create_session(:'alice') AS session_a2, tenancy.create_session(:'alice') AS session_a3 \gset
+BEGIN;
+SELECT tenancy.act_as(:'alice') \gset
+TABLE identity_seen;
+SELECT tenancy.sign_out() \gset
+TABLE identity_seen;
+COMMIT;
+TABLE identity_seen;
+BEGIN;
+SELECT tenancy.act_as(:'alice', session_wide => true) \gset
+SELECT tenancy.sign_out() \gset
+TABLE identity_seen;
+COMMIT;
+TABLE identity_seen;
+SELECT tenancy.act_as(:'alice', session_wide => true) \gset
+TABLE identity_seen;
+BEGIN;
+SELECT tenancy.sign_out() \gset
+TABLE identity_seen;
+COMMIT;
+TABLE identity_seen;
+SELECT tenancy.act_as(:'alice', session_wide => true) \gset
+BEGIN;
+SELECT tenancy.act_as(:'bob') \gset
+SET LOCAL tenancy.user_id = :'alice';
+SELECT tenancy.sign_out() \gset
+TABLE identity_seen;
+COMMIT;
+TABLE identity_seen;
+BEGIN;
+SELECT tenancy.authenticate(:'session_a2') \gset
+SELECT tenancy.sign_out() \gset
+TABLE identity_seen;
+SELECT tenancy.current_user_id() IS NULL AND tenancy.current_project_id() IS NULL AS nobody;
+COMMIT;
+TABLE identity_seen;
+SELECT tenancy.authenticate(:'session_a2');
+-- ... but not what a savepoint takes back
+BEGIN;
+SELECT tenancy.authenticate(:'session_a3') \gset
+SAVEPOINT s;
+SELECT tenancy.sign_out() \gset
+ROLLBACK TO s;
+TABLE identity_seen;
+COMMIT;
+-- ... also where nothing can be written, unless there is a session to revoke
+SELECT tenancy.act_as(:'alice', session_wide => true) \gset
+BEGIN READ ONLY;
+SELECT tenancy.sign_out() \gset
+TABLE identity_seen;
+COMMIT;
+TABLE identity_seen;
+BEGIN READ ONLY;
+SELECT tenancy.authenticate(:'session_a3') \gset
+SELECT tenancy.sign_out();
+ROLLBACK;
 
 -- what nobody and a project token tried to change is as it was
 \c - :superuser
