@@ -173,7 +173,10 @@ AS $$
 DECLARE
 	plan text := tenancy._setting('tenancy.default_plan');
 BEGIN
-	IF NOT EXISTS (SELECT FROM tenancy.plans p WHERE p.name = plan) THEN
+	PERFORM FROM tenancy.plans p
+	WHERE p.name = plan
+	FOR KEY SHARE;
+	IF NOT FOUND THEN
 		RAISE EXCEPTION 'the default plan does not exist'
 			USING ERRCODE = 'invalid_parameter_value',
 				  HINT = 'Set tenancy.default_plan to the name of a row of tenancy.plans.';

@@ -65,22 +65,31 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
+DECLARE
+	was_active boolean;
 BEGIN
 	IF set_user_active.is_active IS NULL THEN
 		RAISE EXCEPTION 'is_active must not be null'
 			USING ERRCODE = 'null_value_not_allowed';
 	END IF;
 
-	UPDATE tenancy.users u
-	SET is_active = set_user_active.is_active
-	WHERE u.id = set_user_active.user_id;
+	SELECT u.is_active INTO was_active
+	FROM tenancy.users u
+	WHERE u.id = set_user_active.user_id
+	FOR NO KEY UPDATE;
 	IF NOT FOUND THEN
 		RAISE EXCEPTION 'user does not exist'
 			USING ERRCODE = 'no_data_found';
 	END IF;
 
+	UPDATE tenancy.users u
+	SET is_active = set_user_active.is_active
+	WHERE u.id = set_user_active.user_id;
+
 	-- What was signed in before does not come back with a later activation.
-	IF NOT set_user_active.is_active THEN
+	-- Revoked then, too: a deactivation with an old snapshot does not see the
+	-- sessions that began since.
+	IF NOT (was_active AND set_user_active.is_active) THEN
 		PERFORM tenancy.revoke_sessions(set_user_active.user_id);
 	END IF;
 END
