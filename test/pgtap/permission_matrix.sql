@@ -123,6 +123,24 @@ BEGIN
 END $$;
 SELECT pg_temp.ask();
 
+-- behaviour 77: permissions and levels are on every plan.
+CREATE FUNCTION pg_temp.wrong_on(plan text) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+	person record;
+	wrong bigint := 0;
+BEGIN
+	UPDATE tenancy.organizations o SET plan = wrong_on.plan;
+	FOR person IN SELECT DISTINCT x.who, x.person FROM pg_temp.questions x LOOP
+		PERFORM pg_temp.act(person.who, person.person);
+		wrong := wrong + (SELECT count(*) FROM pg_temp.questions q WHERE q.who = person.who
+			AND (tenancy.can(q.permission, q.target_id) IS DISTINCT FROM (q.answer = 'a')
+				 OR (pg_temp.required(q.permission, q.target_id) = 'allowed') IS DISTINCT FROM (q.answer = 'a')));
+	END LOOP;
+	RETURN wrong;
+END $$;
+SELECT is(pg_temp.wrong_on(name), 0::bigint, 'the same on the plan ' || name) FROM tenancy.plans ORDER BY name;
+SELECT is(count(*), 4::bigint, 'all plans were asked about') FROM tenancy.plans;
+
 -- The deciding table is complete, and shown as it decides.
 SELECT set_eq('SELECT unnest(enum_range(NULL::tenancy.permission))', 'SELECT permission FROM expected',
 			  'every permission was asked about');

@@ -223,7 +223,8 @@ SELECT act('bob');
 SELECT attempt(format('SELECT tenancy.accept_invite(%L)', :'token'));
 SELECT attempt(format('SELECT tenancy.preview_invite(%L)', :'token'));
 
--- behaviours 31, 35 and 49: mail is enqueued only where mail is enabled
+-- behaviours 31 and 35: mail is enqueued only where mail is enabled, and is
+-- answered to the inviter
 RESET ROLE;
 SELECT count(*) FROM tenancy.notifications;
 SET tenancy.email_enabled = on;
@@ -234,6 +235,70 @@ SELECT act('alice');
 SELECT tenancy.accept_invite(:'token');
 RESET ROLE;
 SELECT kind, called(organization_id), recipient, payload ->> 'reply_to' FROM tenancy.notifications ORDER BY 1, 3;
+-- behaviour 49: the first member: no mail.  The next: mail to all existing members,
+-- Administrators and the Owner among them, not to the newcomer, and not to the
+-- members of other organizations
+DELETE FROM tenancy.notifications;
+SET ROLE :app;
+SELECT act('eve');
+SELECT remember('fresh', tenancy.create_organization('Fresh'));
+SELECT token AS dans FROM tenancy.create_invite(id('fresh'), 'dan@regress.example') \gset
+SELECT token AS maxs FROM tenancy.create_invite(id('fresh'), 'max@regress.example') \gset
+SELECT token AS zoes FROM tenancy.create_invite(id('fresh'), 'zoe@regress.example') \gset
+SELECT token AS bobs FROM tenancy.create_invite(id('fresh'), 'bob@regress.example') \gset
+SELECT token AS alices FROM tenancy.create_invite(id('fresh'), 'alice@regress.example') \gset
+RESET ROLE;
+CREATE FUNCTION mails() RETURNS SETOF text LANGUAGE sql
+AS $$
+	WITH taken AS (DELETE FROM tenancy.notifications RETURNING *)
+	SELECT concat_ws(' ', t.recipient, t.payload ->> 'member_email', t.payload ->> 'organization_name')
+	FROM taken t WHERE t.kind = 'member_joined' ORDER BY 1
+$$;
+SELECT mails();
+SET ROLE :app;
+SELECT act('dan');
+SELECT tenancy.accept_invite(:'dans');
+RESET ROLE;
+SELECT mails();
+SELECT act('eve');
+SELECT tenancy.set_member_level(id('fresh'), id('dan'), 'administrator');
+SET ROLE :app;
+SELECT act('max');
+SELECT tenancy.accept_invite(:'maxs');
+RESET ROLE;
+SELECT mails();
+-- ... also when it is a new user who comes; a deactivated member gets none
+SET ROLE :app;
+SELECT tenancy.set_user_active(id('dan'), false);
+SELECT tenancy.accept_invite_as_new_user(:'zoes', 'Zoe') IS NOT NULL;
+RESET ROLE;
+SELECT mails();
+-- ... nor does anybody who comes in vain
+SET ROLE :app;
+SELECT act('dan');
+SELECT attempt(format('SELECT tenancy.accept_invite(%L)', :'bobs'));
+SELECT act('max');
+SELECT attempt(format('SELECT tenancy.accept_invite(%L)', :'bobs'));
+RESET ROLE;
+SELECT mails();
+-- ... with the switch off: none
+SET ROLE :app;
+SELECT act('eve');
+SELECT tenancy.set_join_notifications(id('fresh'), false);
+SELECT act('bob');
+SELECT tenancy.accept_invite(:'bobs');
+RESET ROLE;
+SELECT mails();
+SET ROLE :app;
+SELECT act('eve');
+SELECT tenancy.set_join_notifications(id('fresh'), true);
+RESET ROLE;
+-- ... and with mail off: none
 RESET tenancy.email_enabled;
+SET ROLE :app;
+SELECT act('alice');
+SELECT tenancy.accept_invite(:'alices');
+RESET ROLE;
+SELECT mails();
 
 \i :cleanup
