@@ -130,6 +130,9 @@ DECLARE
 	wrong bigint := 0;
 BEGIN
 	UPDATE tenancy.organizations o SET plan = wrong_on.plan;
+	-- whatever was kept of the other plan goes
+	UPDATE tenancy.projects SET is_private = NOT is_private;
+	UPDATE tenancy.projects SET is_private = NOT is_private;
 	FOR person IN SELECT DISTINCT x.who, x.person FROM pg_temp.questions x LOOP
 		PERFORM pg_temp.act(person.who, person.person);
 		wrong := wrong + (SELECT count(*) FROM pg_temp.questions q WHERE q.who = person.who
