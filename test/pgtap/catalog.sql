@@ -52,6 +52,11 @@ SELECT set_eq($$SELECT proname FROM functions WHERE provolatile = 'v' AND NOT is
 	('set_member_level'), ('set_plan'), ('set_project_member_level'), ('set_project_privacy'), ('set_user_active'), ('sign_out'),
 	('switch_organization'), ('switch_project'), ('transfer_ownership'), ('unprotect')$$,
 	'commands are volatile, and nothing else that is offered');
+SELECT set_eq($$SELECT proname FROM functions WHERE provolatile <> 'v' AND NOT is_internal$$, $$VALUES
+	('can'), ('can_edit'), ('can_reach'), ('can_view'), ('can_write'), ('current_project_id'), ('current_user_id'), ('is_member'),
+	('level_in'), ('viewable_organizations'), ('viewable_projects')$$,
+	'questions are not, and these are all that can be asked');
+SELECT is_empty($$SELECT proname FROM functions WHERE NOT is_internal GROUP BY 1 HAVING count(*) > 1$$, 'no name stands for two functions');
 SELECT is_empty($$SELECT signature FROM functions WHERE provolatile IN ('s', 'i') AND proparallel <> 's'$$, 'what only reads is parallel safe');
 SELECT is_empty($$SELECT signature FROM functions WHERE proparallel = 'r'$$, 'nothing is parallel restricted');
 SELECT set_eq($$SELECT signature FROM functions WHERE provolatile = 'v' AND proparallel = 's'$$,
@@ -78,6 +83,11 @@ SELECT is_empty($$SELECT signature, proconfig FROM functions WHERE lanname <> 'c
 SELECT is_empty($$SELECT signature, proconfig FROM functions WHERE proconfig <> '{"search_path=pg_catalog, pg_temp"}'$$, 'and sets nothing else');
 SELECT is_empty($$SELECT signature FROM functions WHERE proname IN ('act_as', 'authenticate', '_clear_identity') AND (proconfig IS NOT NULL OR prosecdef OR lanname <> 'c')$$,
 				'what sets the identity has no SET clause, which would take it back');
+SELECT set_eq($$SELECT proname FROM functions WHERE NOT prosecdef AND NOT is_internal AND lanname <> 'c'$$, $$VALUES
+	('grant_application'), ('protect'), ('protect_by_organization'), ('unprotect')$$,
+	'commands have the rights of their owner, but those that are about the caller''s own objects');
+SELECT is_empty($$SELECT signature FROM functions WHERE prosecdef AND (is_internal AND is_public OR pg_get_userbyid(proowner) <> current_user)$$,
+				'who has those rights is a superuser, and no helper hands them out');
 SELECT is_empty($$SELECT signature FROM functions WHERE lanname = 'c' AND prosecdef$$, 'C functions switch users themselves');
 SELECT is_empty($$SELECT signature FROM functions WHERE prosrc ~* 'current_setting|set_config'$$, 'attack 3: no function reads or writes a setting by name');
 SELECT is_empty($$SELECT name FROM relations WHERE relkind = 'v' AND pg_get_viewdef(oid) ~* 'current_setting'$$, 'attack 3: nor does a view');
@@ -103,6 +113,7 @@ SELECT is_empty($$SELECT name FROM relations WHERE relkind = 'S'$$, 'no sequence
 SELECT is_empty($$SELECT name FROM relations WHERE relkind NOT IN ('r', 'v', 'c')$$, 'tables and views only');
 SELECT is_empty($$SELECT name FROM ours_tables WHERE NOT (relrowsecurity AND relforcerowsecurity)$$, 'attack 57: row security is on and forced for every table');
 SELECT is_empty($$SELECT name FROM ours_tables WHERE oid <> ALL (SELECT unnest(extconfig) FROM pg_extension WHERE extname = 'tenancy')$$, 'attack 162: every table is dumped');
+SELECT is_empty($$SELECT c FROM pg_extension, unnest(extcondition) c WHERE extname = 'tenancy' AND c <> ''$$, 'with all of its rows');
 SELECT is_empty($$SELECT name FROM ours_tables t WHERE NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conrelid = t.oid AND c.contype = 'p')$$, 'every table has a primary key');
 SELECT is_empty($$SELECT name FROM ours_tables WHERE relpersistence <> 'p'$$, 'every table is durable');
 SELECT is_empty($$SELECT t.name, p.polname FROM ours_tables t JOIN pg_policy p ON p.polrelid = t.oid WHERE p.polcmd <> 'r'$$, 'policies let read, and never write');
