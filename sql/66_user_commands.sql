@@ -145,9 +145,14 @@ AS $$
 DECLARE
 	secret text;
 	created timestamptz := clock_timestamp();
-	-- In seconds, since a day is not always 24 hours in the session's time zone.
-	duration interval := make_interval(secs => extract(epoch FROM lifetime)::double precision);
+	duration interval;
 BEGIN
+	IF lifetime > interval '1000 years' THEN
+		RAISE EXCEPTION 'lifetime is too long'
+			USING ERRCODE = 'invalid_parameter_value';
+	END IF;
+	-- In seconds, since a day is not always 24 hours in the session's time zone.
+	duration := make_interval(secs => extract(epoch FROM lifetime)::double precision);
 	IF duration IS NULL OR duration <= interval '0' THEN
 		RAISE EXCEPTION 'lifetime must be positive'
 			USING ERRCODE = 'invalid_parameter_value';

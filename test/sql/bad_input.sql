@@ -88,7 +88,8 @@ INSERT INTO wrong VALUES
 	('addresses', 'null', NULL), ('addresses', 'with null', '{a@b.example,NULL}'), ('addresses', 'with empty', '{a@b.example,""}'),
 	('addresses', 'with invalid', '{a@b.example,nobody}'), ('addresses', 'too many', array_fill('a@b.example'::text, '{101}')::text),
 	('addresses', 'two-dimensional', '{{a@b.example,nobody}}'),
-	('lifetime', 'null', NULL), ('lifetime', 'zero', '0'), ('lifetime', 'negative', '-1 day'), ('lifetime', 'negative in sum', '1 month -31 days');
+	('lifetime', 'null', NULL), ('lifetime', 'zero', '0'), ('lifetime', 'negative', '-1 day'), ('lifetime', 'negative in sum', '1 month -31 days'),
+	('lifetime', 'too long', '1000 years 1 second'), ('lifetime', 'endless', '178000000 years'), ('lifetime', 'least', '-178000000 years');
 -- garbage for a credential, of any length, and a good one with one character wrong
 INSERT INTO wrong
 SELECT k.kind, g.what, g.value

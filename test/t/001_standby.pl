@@ -101,6 +101,18 @@ is($writer->query("SELECT tenancy.current_project_id() IS NULL"), 't', 'a rotate
 like(ask($standby, 'postgres', "SELECT tenancy.authenticate(secret('token'))"),
 	qr/^ERROR:  28000: credential is not valid$/, 'and does not sign in any more');
 
+# Signing out is possible here unless it takes a session to be revoked.
+my $leaving = session($standby, 'postgres');
+$leaving->query("DO \$\$ BEGIN PERFORM tenancy.act_as(id('mia'), true); END \$\$");
+is($leaving->query('SELECT count(*) FROM events'), '2', 'before signing out');
+$leaving->query('SELECT tenancy.sign_out()');
+is($leaving->{stderr}, '', 'an asserted identity signs out on the standby');
+is($leaving->query('SELECT count(*) FROM events'), '0', 'and is nobody');
+$leaving->quit;
+change('dba', "INSERT INTO secrets VALUES ('another session', tenancy.create_session(id('mia')))");
+like(ask($standby, 'postgres', "BEGIN; SELECT tenancy.authenticate(secret('another session')); SELECT tenancy.sign_out()"),
+	qr/^ERROR:  25006:/m, 'a session cannot be revoked there');
+
 # Nothing can be changed here, and saying so tells nothing else.
 like(answer($standby, 'postgres', 'alice', "SELECT tenancy.rename_project(id('open'), 'x')"),
 	qr/^ERROR:  25006:/, 'commands are refused: read-only');
