@@ -270,6 +270,12 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 BEGIN
+	-- Locked as a deletion before its version is raised: SKIP LOCKED looks at the
+	-- first version of a row only, and would wait for the end of the second.
+	PERFORM tenancy.require('organization.delete', delete_organization.organization);
+	PERFORM FROM tenancy.organizations o
+	WHERE o.id = delete_organization.organization
+	FOR UPDATE;
 	PERFORM tenancy._begin_change('organization.delete', delete_organization.organization);
 
 	BEGIN
