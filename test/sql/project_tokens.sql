@@ -191,6 +191,14 @@ SET ROLE :client;
 SELECT tenancy.authenticate(:'renewed', true);
 SELECT count(*) FROM pg_settings WHERE name LIKE 'tenancy.%' AND position(substr(:'renewed', 5, 64) IN setting) > 0;
 
+-- a token that was revoked keeps the time of it
+SET ROLE :app;
+SELECT act('alice');
+SELECT length(tenancy.rotate_project_token(id('hidden')));
+SELECT length(tenancy.rotate_project_token(id('hidden')));
+RESET ROLE;
+SELECT count(*), count(DISTINCT revoked_at) FROM tenancy.project_tokens WHERE project_id = id('hidden');
+
 -- the token goes on to work when its project is closed, and dies with it
 SET ROLE :app;
 SELECT act('alice');
