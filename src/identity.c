@@ -196,6 +196,15 @@ isOfThisTransaction(const struct config_generic *record)
 
 /* ---- reading ---- */
 
+/* The series of a session-wide identity, 0 for one of a transaction. */
+static uint32
+identitySeries(void)
+{
+	const char *mark = strrchr(identitySetting, ' ');
+
+	return mark == NULL ? 0 : strtoul(mark + 1, NULL, 10);
+}
+
 /*
  * Does the value of tenancy.identity count now?  A worker believes its
  * leader, which has dropped what does not count (execution.c).
@@ -203,14 +212,9 @@ isOfThisTransaction(const struct config_generic *record)
 static bool
 identityCounts(void)
 {
-	const char *mark;
-
-	if (identitySetting[0] == '\0')
-		return false;
-	if (IsParallelWorker() || isOfThisTransaction(identityRecord))
-		return true;
-	mark = strrchr(identitySetting, ' ');
-	return mark != NULL && strtoul(mark + 1, NULL, 10) == series;
+	return identitySetting[0] != '\0' &&
+		(IsParallelWorker() || isOfThisTransaction(identityRecord) ||
+		 identitySeries() == series);
 }
 
 static bool
@@ -243,8 +247,11 @@ readIdentity(Identity *who)
 static void
 readSettings(Identity *who)
 {
+	/* what was said for this transaction goes before what is session-wide */
+	bool		overruled = userCounts() && identitySeries() != 0;
+
 	memset(who, 0, sizeof(*who));
-	if (identityCounts())
+	if (identityCounts() && !overruled)
 		readIdentity(who);
 	else if (userCounts() && parseUuid(userSetting, &who->subject))
 		who->kind = IDENTITY_USER;
@@ -300,15 +307,6 @@ IdentityDropEnded(void)
 	return identitySetting[0] != '\0' || userSetting[0] != '\0';
 }
 
-/* Is the identity one that was asked to outlive its transaction? */
-static bool
-isSessionWide(void)
-{
-	const char *mark = strrchr(identitySetting, ' ');
-
-	return mark != NULL && strtoul(mark + 1, NULL, 10) == series;
-}
-
 static void
 xactCallback(XactEvent event, void *arg)
 {
@@ -319,10 +317,12 @@ xactCallback(XactEvent event, void *arg)
 	{
 		case XACT_EVENT_PRE_COMMIT:
 		case XACT_EVENT_PRE_PREPARE:
+			/* whoever signs in as somebody else ends a session-wide identity */
+			if (identitySetting[0] != '\0' &&
+				(userCounts() || identitySeries() != series))
+				writeSetting("tenancy.identity", "", false);
 			if (userSetting[0] != '\0')
 				writeSetting("tenancy.user_id", "", false);
-			if (identitySetting[0] != '\0' && !isSessionWide())
-				writeSetting("tenancy.identity", "", false);
 			break;
 		case XACT_EVENT_ABORT:
 			if (changed)

@@ -61,13 +61,18 @@ SELECT tenancy.authenticate(:'session_a') \gset
 SET LOCAL tenancy.user_id = :'bob';
 TABLE seen;
 COMMIT;
--- ... and so does a session-wide act_as(), until it is ended
+-- ... but a connection that was left signed in does not decide who comes next,
+-- nor does it go on for somebody who has been replaced; attack 9
 SELECT tenancy.act_as(:'alice', session_wide => true) \gset
 BEGIN;
+TABLE seen;
 SET LOCAL tenancy.user_id = :'bob';
 TABLE seen;
+SAVEPOINT s;
+RESET tenancy.user_id;
+TABLE seen;
+ROLLBACK TO s;
 COMMIT;
-SELECT tenancy.act_as(NULL) \gset
 TABLE seen;
 
 -- the current project narrows what is visible, and never widens it
@@ -194,39 +199,39 @@ SELECT tenancy.sign_out() \gset
 SELECT tenancy.create_session(:'alice') AS session_a2, tenancy.create_session(:'alice') AS session_a3 \gset
 BEGIN;
 SELECT tenancy.act_as(:'alice') \gset
-TABLE identity_seen;
+TABLE seen;
 SELECT tenancy.sign_out() \gset
-TABLE identity_seen;
+TABLE seen;
 COMMIT;
-TABLE identity_seen;
+TABLE seen;
 BEGIN;
 SELECT tenancy.act_as(:'alice', session_wide => true) \gset
 SELECT tenancy.sign_out() \gset
-TABLE identity_seen;
+TABLE seen;
 COMMIT;
-TABLE identity_seen;
+TABLE seen;
 SELECT tenancy.act_as(:'alice', session_wide => true) \gset
-TABLE identity_seen;
+TABLE seen;
 BEGIN;
 SELECT tenancy.sign_out() \gset
-TABLE identity_seen;
+TABLE seen;
 COMMIT;
-TABLE identity_seen;
+TABLE seen;
 SELECT tenancy.act_as(:'alice', session_wide => true) \gset
 BEGIN;
 SELECT tenancy.act_as(:'bob') \gset
 SET LOCAL tenancy.user_id = :'alice';
 SELECT tenancy.sign_out() \gset
-TABLE identity_seen;
+TABLE seen;
 COMMIT;
-TABLE identity_seen;
+TABLE seen;
 BEGIN;
 SELECT tenancy.authenticate(:'session_a2') \gset
 SELECT tenancy.sign_out() \gset
-TABLE identity_seen;
+TABLE seen;
 SELECT tenancy.current_user_id() IS NULL AND tenancy.current_project_id() IS NULL AS nobody;
 COMMIT;
-TABLE identity_seen;
+TABLE seen;
 SELECT tenancy.authenticate(:'session_a2');
 -- ... but not what a savepoint takes back
 BEGIN;
@@ -234,15 +239,15 @@ SELECT tenancy.authenticate(:'session_a3') \gset
 SAVEPOINT s;
 SELECT tenancy.sign_out() \gset
 ROLLBACK TO s;
-TABLE identity_seen;
+TABLE seen;
 COMMIT;
 -- ... also where nothing can be written, unless there is a session to revoke
 SELECT tenancy.act_as(:'alice', session_wide => true) \gset
 BEGIN READ ONLY;
 SELECT tenancy.sign_out() \gset
-TABLE identity_seen;
+TABLE seen;
 COMMIT;
-TABLE identity_seen;
+TABLE seen;
 BEGIN READ ONLY;
 SELECT tenancy.authenticate(:'session_a3') \gset
 SELECT tenancy.sign_out();
