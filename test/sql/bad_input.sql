@@ -163,6 +163,7 @@ $$;
 
 SELECT tenancy.sign_out();
 INSERT INTO tenancy.memberships (organization_id, user_id) VALUES (id('acme'), id('dora'));
+INSERT INTO tenancy.project_memberships (project_id, user_id, organization_id) VALUES (id('hidden'), id('dora'), id('acme'));
 SELECT tenancy.set_user_active(id('dora'), false);
 CREATE TEMP TABLE before AS SELECT pg_temp.everything() AS everything;
 

@@ -197,7 +197,9 @@ SELECT act('alice');
 SELECT length(tenancy.rotate_project_token(id('hidden')));
 SELECT length(tenancy.rotate_project_token(id('hidden')));
 RESET ROLE;
-SELECT count(*), count(DISTINCT revoked_at) FROM tenancy.project_tokens WHERE project_id = id('hidden');
+SELECT revoked_at IS NULL AS live, revoked_at <= successor AS before_its_successor
+FROM (SELECT created_at, revoked_at, lead(created_at) OVER (ORDER BY created_at) AS successor
+	  FROM tenancy.project_tokens WHERE project_id = id('hidden')) t ORDER BY created_at;
 
 -- the token goes on to work when its project is closed, and dies with it
 SET ROLE :app;
