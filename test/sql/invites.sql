@@ -162,6 +162,11 @@ SELECT attempt(format('SELECT tenancy.accept_invite(%L)', :'open'));
 SELECT attempt(format('SELECT tenancy.accept_invite_as_new_user(%L, %L)', :'open', repeat('x', 300)));
 SELECT attempt(format('SELECT tenancy.accept_invite_as_new_user(%L, NULL)', :'open'));
 RESET ROLE;
+UPDATE tenancy.invites SET expires_at = clock_timestamp() WHERE email = 'dan@regress.example' RETURNING called(organization_id);
+SELECT attempt(format('SELECT tenancy.accept_invite_as_new_user(%L, ''Late'')', :'open'));
+UPDATE tenancy.invites SET expires_at = clock_timestamp() + interval '1 hour' WHERE email = 'dan@regress.example';
+SET ROLE :app;
+RESET ROLE;
 SELECT (SELECT count(*) FROM tenancy.users), (SELECT count(*) FROM tenancy.organizations), (SELECT count(*) FROM tenancy.projects),
 	(SELECT count(*) FROM tenancy.memberships WHERE organization_id = id('rival'));
 SET ROLE :client;
