@@ -151,8 +151,10 @@ BEGIN
 		RAISE EXCEPTION 'lifetime is too long'
 			USING ERRCODE = 'invalid_parameter_value';
 	END IF;
-	-- In seconds, since a day is not always 24 hours in the session's time zone.
-	duration := make_interval(secs => extract(epoch FROM lifetime)::double precision);
+	-- In seconds, since a day is not always 24 hours in the session's time zone;
+	-- of whatever is far below zero, as much as every version can convert.
+	duration := make_interval(secs =>
+		extract(epoch FROM greatest(lifetime, interval '-1000 years'))::double precision);
 	IF duration IS NULL OR duration <= interval '0' THEN
 		RAISE EXCEPTION 'lifetime must be positive'
 			USING ERRCODE = 'invalid_parameter_value';
