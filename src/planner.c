@@ -431,7 +431,8 @@ indexCondition(SupportRequestIndexCondition *request, TargetKind kind)
 		return NULL;
 	column = linitial(call->args);
 	if (exprType(column) != UUIDOID ||
-		(kind == TARGET_ORGANIZATION && minimumOf(call) == LEVEL_NONE))
+		(kind == TARGET_ORGANIZATION &&
+		 (list_length(call->args) < 2 || minimumOf(call) == LEVEL_NONE)))
 		return NULL;
 	operator = get_opfamily_member(request->opfamily, UUIDOID, UUIDOID,
 								   request->index->relam == HASH_AM_OID ?
