@@ -11,6 +11,7 @@ OBJS = \
 	src/tenancy.o \
 	src/policy.o \
 	src/planner.o \
+	src/estimate.o \
 	src/permission.o \
 	src/access.o \
 	src/accessmap.o \

@@ -19,25 +19,23 @@
 #include "access/amapi.h"
 #include "access/stratnum.h"
 #include "catalog/pg_am.h"
-#include "catalog/pg_statistic.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "nodes/pathnodes.h"
 #include "nodes/supportnodes.h"
-#include "optimizer/clauses.h"
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/restrictinfo.h"
 #include "parser/parse_func.h"
-#include "utils/fmgroids.h"
 #include "utils/index_selfuncs.h"
 #include "utils/lsyscache.h"
 #include "utils/selfuncs.h"
 
 #include "access.h"
 #include "compat.h"
+#include "estimate.h"
 #include "identity.h"
 
 /* Ids that stand for all in the cost of an index scan. */
@@ -99,150 +97,6 @@ makeCondition(Oid operator, Node *column, Expr *list)
 	condition->args = list_make2(copyObject(column), list);
 	condition->location = -1;
 	return (Expr *) condition;
-}
-
-/* ---- how much of a table can be reached ---- */
-
-static bool
-isReached(const AccessMap *reach, TargetKind kind, AccessLevel minimum, Datum id)
-{
-	const AccessTarget *target = AccessMapFind(reach, DatumGetUUIDP(id));
-
-	return target != NULL && target->kind == kind && target->level >= minimum;
-}
-
-/* The part of the ids in an array that can be reached. */
-static double
-reachedPart(const AccessMap *reach, TargetKind kind, AccessLevel minimum, Datum array)
-{
-	Datum	   *ids;
-	bool	   *nulls;
-	int			n;
-	int			reached = 0;
-
-	deconstruct_array(DatumGetArrayTypeP(array), UUIDOID, UUID_LEN, false,
-					  TYPALIGN_CHAR, &ids, &nulls, &n);
-	for (int i = 0; i < n; i++)
-		reached += !nulls[i] && isReached(reach, kind, minimum, ids[i]);
-	return n > 0 ? (double) reached / n : 0;
-}
-
-/* The value or array that a clause asks this column to be equal to, or NULL. */
-static Node *
-askedFor(const Node *clause, const Node *column)
-{
-	bool		isArray = IsA(clause, ScalarArrayOpExpr);
-	Oid			operator;
-	List	   *args;
-
-	if (!isArray && !IsA(clause, OpExpr))
-		return NULL;
-	operator = isArray ? ((const ScalarArrayOpExpr *) clause)->opno : ((const OpExpr *) clause)->opno;
-	args = isArray ? ((const ScalarArrayOpExpr *) clause)->args : ((const OpExpr *) clause)->args;
-	if (list_length(args) != 2 || get_oprrest(operator) != F_EQSEL)
-		return NULL;
-	if (equal(linitial(args), column))
-		return lsecond(args);
-	return !isArray && equal(lsecond(args), column) ? linitial(args) : NULL;
-}
-
-/*
- * Does the query itself ask for certain values of the column?  Then the
- * predicate leaves those that can be reached: all, where they are not known yet,
- * since people ask for what is theirs.
- */
-static bool
-isNamed(PlannerInfo *root, const Var *column, const AccessMap *reach,
-		TargetKind kind, AccessLevel minimum, double *fraction)
-{
-	RelOptInfo *rel;
-	ListCell   *cell;
-
-	if (!IsA(column, Var) || column->varlevelsup != 0 ||
-		column->varno >= root->simple_rel_array_size ||
-		(rel = root->simple_rel_array[column->varno]) == NULL)
-		return false;
-	foreach(cell, rel->baserestrictinfo)
-	{
-		Const	   *value = (Const *) askedFor((Node *) lfirst_node(RestrictInfo, cell)->clause,
-											   (const Node *) column);
-
-		if (value == NULL || !is_pseudo_constant_clause((Node *) value))
-			continue;
-		*fraction = !IsA(value, Const) || value->constisnull ? 1.0 :
-			value->consttype == UUIDOID ? isReached(reach, kind, minimum, value->constvalue) :
-			value->consttype == UUIDARRAYOID ? reachedPart(reach, kind, minimum, value->constvalue) :
-			1.0;
-		return true;
-	}
-	return false;
-}
-
-/*
- * The part of all rows that has one of the column's most common values and can
- * be reached; also the part that has one and cannot, and how many can.
- */
-static double
-commonFraction(VariableStatData *column, const AccessMap *reach, TargetKind kind,
-			   AccessLevel minimum, double *hidden, int *nreached, int *ncommon)
-{
-	AttStatsSlot slot;
-	double		reached = 0;
-
-	*hidden = 0;
-	*nreached = *ncommon = 0;
-	if (!HeapTupleIsValid(column->statsTuple) || getBaseType(column->vartype) != UUIDOID ||
-		!get_attstatsslot(&slot, column->statsTuple, STATISTIC_KIND_MCV,
-						  InvalidOid, ATTSTATSSLOT_VALUES | ATTSTATSSLOT_NUMBERS))
-		return 0;
-	*ncommon = slot.nvalues;
-	for (int i = 0; i < slot.nvalues; i++)
-	{
-		if (isReached(reach, kind, minimum, slot.values[i]))
-		{
-			reached += slot.numbers[i];
-			(*nreached)++;
-		}
-		else
-			*hidden += slot.numbers[i];
-	}
-	free_attstatsslot(&slot);
-	return reached;
-}
-
-/* The part of a table whose column names something that can be reached. */
-static double
-reachedFraction(PlannerInfo *root, Node *expression, int varRelid,
-				TargetKind kind, AccessLevel minimum)
-{
-	VariableStatData column;
-	Identity	who;
-	const AccessMap *reach;
-	double		distinct;
-	double		common;
-	double		hidden;
-	double		null = 0;
-	double		rest;
-	int			ncommon;
-	int			nreached;
-	bool		isdefault;
-
-	IdentityRead(&who);
-	reach = AccessReach(AccessCurrent(&who));
-	if (isNamed(root, (Var *) expression, reach, kind, minimum, &common))
-		return common;
-	examine_variable(root, expression, varRelid, &column);
-	distinct = Max(get_variable_numdistinct(&column, &isdefault), 1.0);
-	common = commonFraction(&column, reach, kind, minimum, &hidden, &nreached, &ncommon);
-	if (HeapTupleIsValid(column.statsTuple))
-		null = ((Form_pg_statistic) GETSTRUCT(column.statsTuple))->stanullfrac;
-	ReleaseVariableStats(column);
-
-	if (who.narrowed && kind == TARGET_PROJECT)
-		return 1.0 / distinct;
-	rest = Max(1.0 - common - hidden - null, 0.0);
-	return common + rest *
-		Min((reach->count[kind][minimum] - nreached) / Max(distinct - ncommon, 1.0), 1.0);
 }
 
 /* ---- what an index scan costs ---- */
@@ -377,7 +231,7 @@ estimateCost(PlannerInfo *root, IndexPath *path, double loop_count,
 	sample = makeSample(kind, minimum);
 	sampled = withSample(root, ours, sample);
 	condition = linitial_node(RestrictInfo, sampled->indexquals);
-	fraction = reachedFraction(root, linitial(((FuncExpr *) ours->rinfo->clause)->args),
+	fraction = EstimateReached(root, linitial(((FuncExpr *) ours->rinfo->clause)->args),
 							   path->indexinfo->rel->relid, kind, minimum);
 
 	path->indexclauses = list_concat(list_make1(sampled), list_copy_tail(clauses, 1));
@@ -461,7 +315,7 @@ support(Node *node, TargetKind kind)
 		if (request->is_join || request->args == NIL)
 			return NULL;
 		request->selectivity =
-			reachedFraction(request->root, linitial(request->args), request->varRelid,
+			EstimateReached(request->root, linitial(request->args), request->varRelid,
 							kind, Max(minimumOf(&call), LEVEL_MEMBER));
 		CLAMP_PROBABILITY(request->selectivity);
 		return node;
