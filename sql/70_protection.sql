@@ -129,7 +129,7 @@ END
 $$;
 COMMENT ON FUNCTION tenancy._create_policies(regclass, text, text, text) IS 'Puts our policies on one table.';
 
--- These three rights reach around row security.
+-- These rights reach around row security; MAINTAIN came with 17.
 CREATE FUNCTION tenancy._revoke_rights(relation regclass) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
@@ -137,21 +137,22 @@ DECLARE
 	holder record;
 BEGIN
 	FOR holder IN
-		SELECT DISTINCT a.grantee FROM pg_catalog.pg_class c,
+		SELECT CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE pg_catalog.pg_get_userbyid(a.grantee)::text END AS name,
+			   CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) END AS role,
+			   pg_catalog.string_agg(DISTINCT a.privilege_type, ', ') AS rights
+		FROM pg_catalog.pg_class c,
 			(SELECT r.relacl FROM pg_catalog.pg_class r WHERE r.oid = relation
 			 UNION ALL
 			 SELECT t.attacl FROM pg_catalog.pg_attribute t WHERE t.attrelid = relation) acl,
 			pg_catalog.aclexplode(acl.relacl) a
 		WHERE c.oid = relation AND a.grantee <> c.relowner
-		  AND a.privilege_type IN ('TRUNCATE', 'TRIGGER', 'REFERENCES')
+		  AND a.privilege_type IN ('TRUNCATE', 'TRIGGER', 'REFERENCES', 'MAINTAIN')
+		GROUP BY a.grantee
 		ORDER BY a.grantee
 	LOOP
 		-- of the columns too; with what the holder has handed on
-		EXECUTE pg_catalog.format('REVOKE TRUNCATE, TRIGGER, REFERENCES ON %s FROM %s CASCADE', relation,
-			CASE WHEN holder.grantee = 0 THEN 'PUBLIC'
-				 ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(holder.grantee)) END);
-		RAISE NOTICE 'TRUNCATE, TRIGGER and REFERENCES on table "%" revoked from %', relation,
-			CASE WHEN holder.grantee = 0 THEN 'PUBLIC' ELSE pg_catalog.pg_get_userbyid(holder.grantee)::text END;
+		EXECUTE pg_catalog.format('REVOKE %s ON %s FROM %s CASCADE', holder.rights, relation, holder.role);
+		RAISE NOTICE 'TRUNCATE, TRIGGER and REFERENCES on table "%" revoked from %', relation, holder.name;
 	END LOOP;
 END
 $$;

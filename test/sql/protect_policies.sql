@@ -79,7 +79,7 @@ SET client_min_messages = notice;
 SELECT tenancy.protect('granted');
 SET client_min_messages = warning;
 SELECT a.grantee::regrole, string_agg(a.privilege_type, ' ' ORDER BY a.privilege_type)
-FROM pg_class c, aclexplode(c.relacl) a WHERE c.oid = 'granted'::regclass AND a.grantee <> c.relowner AND a.privilege_type <> 'MAINTAIN' GROUP BY 1 ORDER BY 1;
+FROM pg_class c, aclexplode(c.relacl) a WHERE c.oid = 'granted'::regclass AND a.grantee <> c.relowner GROUP BY 1 ORDER BY 1;
 SELECT count(*) FROM pg_attribute WHERE attrelid = 'granted'::regclass AND attacl <> '{}';
 SET ROLE regress_policies_app;
 TRUNCATE granted;
