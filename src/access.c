@@ -454,10 +454,10 @@ AccessDiscard(AccessSet *set)
 	MemoryContextDelete(set->context);
 }
 
-uint64
+const uint64 *
 AccessClock(void)
 {
-	return ticks;
+	return &ticks;
 }
 
 void
@@ -563,7 +563,6 @@ Datum
 tenancy_current_project_id(PG_FUNCTION_ARGS)
 {
 	Identity	who;
-	const AccessTarget *target;
 	AccessSet  *set;
 
 	IdentityRead(&who);
@@ -574,8 +573,7 @@ tenancy_current_project_id(PG_FUNCTION_ARGS)
 		return uuidDatum(&who.subject);
 	if (!who.narrowed)
 		PG_RETURN_NULL();
-	target = AccessMapFind(AccessReach(set), &who.project);
-	if (target == NULL || target->kind != TARGET_PROJECT)
+	if (AccessMapFind(AccessReach(set), &who.project).kind != TARGET_PROJECT)
 		PG_RETURN_NULL();
 	return uuidDatum(&who.project);
 }

@@ -20,10 +20,10 @@ extern AccessSet *AccessAsOf(const Identity *who, const AccessSet *latest,
 extern void AccessDiscard(AccessSet *set);
 
 /*
- * Rises whenever the identity, or what AccessCurrent() answers for it, may be
- * another; takes in no messages.
+ * Where to find a number that rises whenever the identity, or what
+ * AccessCurrent() answers for it, may be another; takes in no messages.
  */
-extern uint64 AccessClock(void);
+extern const uint64 *AccessClock(void);
 extern void AccessPin(AccessSet *set);
 extern void AccessUnpin(AccessSet *set);
 

@@ -23,8 +23,11 @@ AccessMapBegin(AccessMap *map, uint64 ntargets)
 	uint32		size = pg_nextpower2_32((uint32) Max(2 * ntargets, 8));
 
 	memset(map, 0, sizeof(*map));
-	if (!pg_strong_random(&map->seed, sizeof(map->seed)))
+	if (!pg_strong_random(map->multipliers, sizeof(map->multipliers)))
 		elog(ERROR, "could not generate random bytes");
+	/* multiply-shift hashing asks for odd ones */
+	map->multipliers[0] |= 1;
+	map->multipliers[1] |= 1;
 	map->mask = size - 1;
 	map->ids = MemoryContextAllocHuge(CurrentMemoryContext, size * sizeof(pg_uuid_t));
 	map->targets = MemoryContextAllocExtended(CurrentMemoryContext,

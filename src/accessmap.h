@@ -24,22 +24,22 @@ typedef enum TargetKind
 	TARGET_PROJECT
 } TargetKind;
 
-/* One organization or project that can be reached. */
+/* How an organization or project is reached, in one byte. */
 typedef struct AccessTarget
 {
-	uint8		kind;			/* TargetKind */
-	uint8		level;			/* effective level there */
-	uint8		organizationLevel;	/* level in the organization */
+	uint8		kind:2;			/* TargetKind */
+	uint8		level:2;		/* effective level there */
+	uint8		organizationLevel:2;	/* level in the organization */
 } AccessTarget;
 
 /*
- * A hash table with open addressing, at most half full; its two arrays are apart
- * so that both can be looked at in one go.  Filled by AccessMapAdd(), asked
- * after AccessMapFinish().
+ * A hash table with open addressing, at most half full.  It is asked for each row
+ * of a scan, and what it costs are misses of the processor's caches: hence ids
+ * apart from what is known of them, so that both are fetched at once.
  */
 typedef struct AccessMap
 {
-	uint64		seed;			/* so that nobody can choose colliding ids */
+	uint64		multipliers[2]; /* random, so that nobody can choose colliding ids */
 	uint32		mask;			/* size of the table less one */
 	pg_uuid_t  *ids;
 	AccessTarget *targets;		/* of kind TARGET_NONE where there is none */
@@ -53,30 +53,28 @@ static inline uint32
 AccessMapPlace(const AccessMap *map, const pg_uuid_t *id)
 {
 	uint64		halves[2];
-	uint64		hash;
 
 	memcpy(halves, id->data, sizeof(halves));
-	hash = (halves[0] ^ map->seed) * UINT64CONST(0x9E3779B97F4A7C15);
-	hash = (hash ^ halves[1]) * UINT64CONST(0xC2B2AE3D27D4EB4F);
-	return (uint32) (hash >> 32) & map->mask;
+	return (uint32) ((halves[0] * map->multipliers[0] +
+					  halves[1] * map->multipliers[1]) >> 32) & map->mask;
 }
 
-/* What is reached by this id, or NULL if nothing is. */
-static inline const AccessTarget *
+/* How this id is reached; of kind TARGET_NONE if it is not. */
+static inline AccessTarget
 AccessMapFind(const AccessMap *map, const pg_uuid_t *id)
 {
 	uint32		place = AccessMapPlace(map, id);
 
-	while (map->targets[place].kind != TARGET_NONE)
-	{
-		if (memcmp(&map->ids[place], id, UUID_LEN) == 0)
-			return &map->targets[place];
+	while (map->targets[place].kind != TARGET_NONE &&
+		   memcmp(&map->ids[place], id, UUID_LEN) != 0)
 		place = (place + 1) & map->mask;
-	}
-	return NULL;
+	return map->targets[place];
 }
 
-/* Makes room for that many targets, in the current memory context. */
+/*
+ * Filled by AccessMapAdd(), asked after AccessMapFinish().  AccessMapBegin()
+ * makes room for that many targets, in the current memory context.
+ */
 extern void AccessMapBegin(AccessMap *map, uint64 ntargets);
 extern void AccessMapAdd(AccessMap *map, const pg_uuid_t *id, AccessTarget target);
 extern void AccessMapFinish(AccessMap *map);

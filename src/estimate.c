@@ -41,10 +41,9 @@ typedef struct CommonValues
 static bool
 isReached(const Question *question, Datum id)
 {
-	const AccessTarget *target = AccessMapFind(question->reach, DatumGetUUIDP(id));
+	AccessTarget target = AccessMapFind(question->reach, DatumGetUUIDP(id));
 
-	return target != NULL && target->kind == question->kind &&
-		target->level >= question->minimum &&
+	return target.kind == question->kind && target.level >= question->minimum &&
 		(question->only == NULL ||
 		 memcmp(question->only, DatumGetUUIDP(id), UUID_LEN) == 0);
 }

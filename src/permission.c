@@ -89,9 +89,9 @@ askedPermission(FunctionCallInfo fcinfo)
 
 /* The rule itself. */
 static bool
-isPermitted(const Permission *permission, const AccessTarget *target)
+isPermitted(const Permission *permission, AccessTarget target)
 {
-	switch ((AccessLevel) target->organizationLevel)
+	switch ((AccessLevel) target.organizationLevel)
 	{
 		case LEVEL_OWNER:
 			return permission->owner;
@@ -100,7 +100,7 @@ isPermitted(const Permission *permission, const AccessTarget *target)
 		case LEVEL_MEMBER:
 			return permission->member ||
 				(permission->projectAdministrator &&
-				 target->level >= LEVEL_ADMINISTRATOR);
+				 target.level >= LEVEL_ADMINISTRATOR);
 		case LEVEL_NONE:
 		case LEVEL_NOBODY_HAS:
 			break;
@@ -108,13 +108,13 @@ isPermitted(const Permission *permission, const AccessTarget *target)
 	return false;
 }
 
-/* The target as the current user reaches it, or NULL. */
-static const AccessTarget *
+/* The target as the current user reaches it, of kind TARGET_NONE if not at all. */
+static AccessTarget
 reach(const AccessSet *set, const Permission *permission, const pg_uuid_t *id)
 {
-	const AccessTarget *target = AccessMapFind(AccessReach(set), id);
+	AccessTarget target = AccessMapFind(AccessReach(set), id);
 
-	return target != NULL && target->kind == permission->target ? target : NULL;
+	return target.kind == permission->target ? target : (AccessTarget) {TARGET_NONE};
 }
 
 /*
@@ -128,7 +128,7 @@ Datum
 tenancy_can(PG_FUNCTION_ARGS)
 {
 	const Permission *permission;
-	const AccessTarget *target;
+	AccessTarget target;
 	Identity	who;
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
@@ -136,7 +136,7 @@ tenancy_can(PG_FUNCTION_ARGS)
 	permission = askedPermission(fcinfo);
 	IdentityRead(&who);
 	target = reach(AccessCurrent(&who), permission, PG_GETARG_UUID_P(1));
-	PG_RETURN_BOOL(target != NULL && isPermitted(permission, target));
+	PG_RETURN_BOOL(target.kind != TARGET_NONE && isPermitted(permission, target));
 }
 
 /*
@@ -150,7 +150,7 @@ Datum
 tenancy_require(PG_FUNCTION_ARGS)
 {
 	const Permission *permission;
-	const AccessTarget *target = NULL;
+	AccessTarget target = {TARGET_NONE};
 	const char *kind;
 	AccessSet  *set;
 	Identity	who;
@@ -171,7 +171,7 @@ tenancy_require(PG_FUNCTION_ARGS)
 				 errmsg("nobody is signed in")));
 	if (!PG_ARGISNULL(1))
 		target = reach(set, permission, PG_GETARG_UUID_P(1));
-	if (target == NULL)
+	if (target.kind == TARGET_NONE)
 		ereport(ERROR,
 				(errcode(ERRCODE_NO_DATA_FOUND),
 				 errmsg("%s does not exist", kind)));
@@ -192,16 +192,16 @@ tenancy_require(PG_FUNCTION_ARGS)
 Datum
 tenancy_level_in(PG_FUNCTION_ARGS)
 {
-	const AccessTarget *target;
+	AccessTarget target;
 	Identity	who;
 
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
 	IdentityRead(&who);
 	target = AccessMapFind(AccessReach(AccessCurrent(&who)), PG_GETARG_UUID_P(0));
-	if (target == NULL)
+	if (target.kind == TARGET_NONE)
 		PG_RETURN_NULL();
-	return AccessLevelToDatum(target->level, get_fn_expr_rettype(fcinfo->flinfo));
+	return AccessLevelToDatum(target.level, get_fn_expr_rettype(fcinfo->flinfo));
 }
 
 /*

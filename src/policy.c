@@ -39,9 +39,11 @@ typedef struct PredicateState
 	uint64		epoch;			/* of the identity */
 	Identity	who;
 	AccessSet  *set;			/* when the execution began; pinned */
+	const AccessMap *reach;		/* what it holds */
 	AccessSet  *older;			/* under the query's snapshot, or NULL */
 	AccessSet  *newer;			/* what has changed since, or NULL; pinned */
-	uint64		clock;			/* of access, when all this was true */
+	const uint64 *clock;		/* of access */
+	uint64		then;			/* what it showed when all this was true */
 	bool		patient;		/* need not look at each row */
 	int			patience;		/* rows left until the next look */
 	Oid			minimumOid;		/* the level asked for last, */
@@ -99,9 +101,11 @@ beginExecution(PredicateState *state, MemoryContext context)
 
 	/* the clock first: what arrives during the load must not be missed */
 	state->clock = AccessClock();
+	state->then = *state->clock;
 	set = AccessCurrent(&state->who);
 	AccessPin(set);
 	state->set = set;
+	state->reach = AccessReach(set);
 
 	previous = MemoryContextSwitchTo(context);
 	if (ActiveSnapshotSet())
@@ -138,7 +142,7 @@ accessChanged(PredicateState *state)
 {
 	AccessSet  *newer;
 
-	state->clock = AccessClock();
+	state->then = *state->clock;
 	newer = AccessCurrent(&state->who);
 	if (state->newer)
 		AccessUnpin(state->newer);
@@ -177,7 +181,7 @@ prepare(FunctionCallInfo fcinfo)
 	/* what has arrived in a wait for a row's lock counts for that row */
 	AcceptInvalidationMessages();
 	state->patience = state->patient ? PATIENCE : 0;
-	if (unlikely(state->clock != AccessClock()))
+	if (unlikely(state->then != *state->clock))
 		accessChanged(state);
 	return state;
 }
@@ -193,22 +197,22 @@ unchanged(FunctionCallInfo fcinfo)
 	PredicateState *state = fcinfo->flinfo->fn_extra;
 
 	if (likely(state != NULL && --state->patience > 0 &&
-			   state->clock == AccessClock()))
+			   state->then == *state->clock))
 		return state;
 	return NULL;
 }
 
 /* Level in one set, LEVEL_NONE when out of reach or of another kind. */
 static inline AccessLevel
-levelIn(const AccessSet *set, const pg_uuid_t *id, TargetKind kind)
+levelIn(const AccessMap *reach, const pg_uuid_t *id, TargetKind kind)
 {
-	const AccessTarget *target = AccessMapFind(AccessReach(set), id);
+	AccessTarget target = AccessMapFind(reach, id);
 
-	return target != NULL && target->kind == kind ? target->level : LEVEL_NONE;
+	return target.kind == kind ? target.level : LEVEL_NONE;
 }
 
 /* Level of whoever asks, in a project or organization, narrowed or not. */
-static AccessLevel
+static pg_attribute_always_inline AccessLevel
 reachedLevel(PredicateState *state, const pg_uuid_t *id, TargetKind kind)
 {
 	AccessLevel level;
@@ -217,11 +221,11 @@ reachedLevel(PredicateState *state, const pg_uuid_t *id, TargetKind kind)
 		memcmp(&state->lastId, id, UUID_LEN) == 0)
 		return state->lastLevel;
 
-	level = levelIn(state->set, id, kind);
+	level = levelIn(state->reach, id, kind);
 	if (level != LEVEL_NONE && state->older)
-		level = Min(level, levelIn(state->older, id, kind));
+		level = Min(level, levelIn(AccessReach(state->older), id, kind));
 	if (level != LEVEL_NONE && state->newer)
-		level = Min(level, levelIn(state->newer, id, kind));
+		level = Min(level, levelIn(AccessReach(state->newer), id, kind));
 	state->lastId = *id;
 	state->lastKind = kind;
 	state->lastLevel = level;
@@ -230,7 +234,7 @@ reachedLevel(PredicateState *state, const pg_uuid_t *id, TargetKind kind)
 }
 
 /* Level in a project, LEVEL_NONE in all but the current one if there is one. */
-static inline AccessLevel
+static pg_attribute_always_inline AccessLevel
 levelOf(PredicateState *state, const pg_uuid_t *project)
 {
 	if (state->who.narrowed &&
@@ -386,7 +390,7 @@ makeList(PredicateState *state, TargetKind kind, AccessLevel minimum)
 		return reachedLevel(state, &state->who.project, kind) >= minimum ?
 			construct_array(&current, 1, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR) :
 			construct_empty_array(UUIDOID);
-	list = AccessMapList(AccessReach(state->set), kind, minimum, INT_MAX);
+	list = AccessMapList(state->reach, kind, minimum, INT_MAX);
 	return state->older || state->newer ?
 		keepReached(state, list, kind, minimum) : list;
 }
