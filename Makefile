@@ -19,7 +19,8 @@ OBJS = \
 	src/identity.o \
 	src/credential.o \
 	src/invalidation.o \
-	src/privileged.o
+	src/privileged.o \
+	src/settings.o
 
 # The install script is built from its parts.
 PARTS := $(sort $(wildcard sql/[0-9][0-9]_*.sql))

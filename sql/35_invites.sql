@@ -1,5 +1,5 @@
 -- ---------------------------------------------------------------------
--- Invites and notifications
+-- Invites
 -- ---------------------------------------------------------------------
 
 CREATE TABLE tenancy.invites (
@@ -21,29 +21,3 @@ COMMENT ON COLUMN tenancy.invites.invited_by IS 'Who invited, while that account
 COMMENT ON COLUMN tenancy.invites.digest IS 'SHA-256 of the secret.';
 COMMENT ON COLUMN tenancy.invites.created_at IS 'When it was made.';
 COMMENT ON COLUMN tenancy.invites.expires_at IS 'The last moment at which it can be accepted.';
-
-CREATE TABLE tenancy.notifications (
-	id uuid PRIMARY KEY DEFAULT pg_catalog.gen_random_uuid(),
-	kind text COLLATE "C" NOT NULL,
-	organization_id uuid REFERENCES tenancy.organizations ON DELETE CASCADE,
-	recipient tenancy.email NOT NULL,
-	payload jsonb NOT NULL DEFAULT '{}',
-	created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
-	claimed_at timestamptz,
-	sent_at timestamptz,
-	attempts integer NOT NULL DEFAULT 0,
-	last_error text
-);
-CREATE INDEX notifications_organization_id_idx ON tenancy.notifications (organization_id);
-CREATE INDEX notifications_waiting_idx ON tenancy.notifications (created_at) WHERE sent_at IS NULL;
-COMMENT ON TABLE tenancy.notifications IS 'Outbox of mail to be sent.';
-COMMENT ON COLUMN tenancy.notifications.id IS 'Random id.';
-COMMENT ON COLUMN tenancy.notifications.kind IS 'invitation or member_joined.';
-COMMENT ON COLUMN tenancy.notifications.organization_id IS 'The organization that it is about.';
-COMMENT ON COLUMN tenancy.notifications.recipient IS 'Address of the recipient.';
-COMMENT ON COLUMN tenancy.notifications.payload IS 'What the message says.';
-COMMENT ON COLUMN tenancy.notifications.created_at IS 'When it was enqueued.';
-COMMENT ON COLUMN tenancy.notifications.claimed_at IS 'When a mailer took it.';
-COMMENT ON COLUMN tenancy.notifications.sent_at IS 'When it was sent.';
-COMMENT ON COLUMN tenancy.notifications.attempts IS 'How often it was tried.';
-COMMENT ON COLUMN tenancy.notifications.last_error IS 'Why the last try failed.';

@@ -6,28 +6,6 @@
 -- a used and a malformed one get one and the same answer.
 -- ---------------------------------------------------------------------
 
--- Put a mail into the outbox, where mail is enabled.
-CREATE FUNCTION tenancy._enqueue(kind text, organization uuid, recipient text, payload jsonb)
-RETURNS void
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
-SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_column
-BEGIN
-	IF tenancy._setting('tenancy.email_enabled') IS DISTINCT FROM 'on' THEN
-		RETURN;
-	END IF;
-
-	INSERT INTO tenancy.notifications (kind, organization_id, recipient, payload)
-	VALUES (_enqueue.kind, _enqueue.organization, _enqueue.recipient, _enqueue.payload);
-	-- Anybody may listen, hence no payload.
-	NOTIFY tenancy_notifications;
-END
-$$;
-COMMENT ON FUNCTION tenancy._enqueue(text, uuid, text, jsonb) IS
-	'Puts a mail into the outbox, where mail is enabled.';
-REVOKE ALL ON FUNCTION tenancy._enqueue(text, uuid, text, jsonb) FROM PUBLIC;
-
 -- member1@example.com becomes m*****1@example.com.
 CREATE FUNCTION tenancy._mask_email(email text)
 RETURNS text
@@ -85,27 +63,6 @@ $$;
 COMMENT ON FUNCTION tenancy._create_invite(uuid, text) IS
 	'Invites an address into a locked organization, replacing its open invite.';
 REVOKE ALL ON FUNCTION tenancy._create_invite(uuid, text) FROM PUBLIC;
-
-CREATE FUNCTION tenancy._enqueue_invite(invite uuid, token text)
-RETURNS void
-LANGUAGE sql VOLATILE PARALLEL UNSAFE
-SET search_path = pg_catalog, pg_temp
-AS $$
-	SELECT tenancy._enqueue('invitation', i.organization_id, i.email,
-							jsonb_build_object('invite_id', i.id,
-											   'token', _enqueue_invite.token,
-											   'expires_at', i.expires_at,
-											   'organization_name', o.name,
-											   'inviter_name', u.name,
-											   'reply_to', u.email))
-	FROM tenancy.invites i
-	JOIN tenancy.organizations o ON o.id = i.organization_id
-	JOIN tenancy.users u ON u.id = i.invited_by
-	WHERE i.id = _enqueue_invite.invite
-$$;
-COMMENT ON FUNCTION tenancy._enqueue_invite(uuid, text) IS
-	'Puts the mail for an invite into the outbox.';
-REVOKE ALL ON FUNCTION tenancy._enqueue_invite(uuid, text) FROM PUBLIC;
 
 CREATE FUNCTION tenancy.create_invite(organization uuid, email text,
 									  OUT invite_id uuid, OUT token text, OUT expires_at timestamptz)
@@ -334,27 +291,6 @@ $$;
 COMMENT ON FUNCTION tenancy._join(tenancy.invites, uuid) IS
 	'Makes a user a Member of the locked organization that invited them.';
 REVOKE ALL ON FUNCTION tenancy._join(tenancy.invites, uuid) FROM PUBLIC;
-
-CREATE FUNCTION tenancy._enqueue_joined(organization uuid, newcomer uuid)
-RETURNS void
-LANGUAGE sql VOLATILE PARALLEL UNSAFE
-SET search_path = pg_catalog, pg_temp
-AS $$
-	SELECT tenancy._enqueue('member_joined', o.id, u.email,
-							jsonb_build_object('organization_name', o.name,
-											   'member_name', n.name,
-											   'member_email', n.email))
-	FROM tenancy.organizations o
-	JOIN tenancy.access a ON a.organization_id = o.id AND a.project_id IS NULL
-	JOIN tenancy.users u ON u.id = a.user_id
-	JOIN tenancy.users n ON n.id = _enqueue_joined.newcomer
-	WHERE o.id = _enqueue_joined.organization
-	  AND o.notify_on_join
-	  AND u.id <> n.id
-$$;
-COMMENT ON FUNCTION tenancy._enqueue_joined(uuid, uuid) IS
-	'Puts a mail to every member but the newcomer into the outbox.';
-REVOKE ALL ON FUNCTION tenancy._enqueue_joined(uuid, uuid) FROM PUBLIC;
 
 CREATE FUNCTION tenancy.preview_invite(token text, OUT organization_name text, OUT masked_email text)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER

@@ -35,9 +35,6 @@
 static char *identitySetting = NULL;
 static char *userSetting = NULL;
 static char *projectSetting = NULL;
-static char *inviteLifetime = NULL;
-static char *defaultPlan = NULL;
-static bool emailEnabled = false;
 
 static struct config_generic *identityRecord;
 static struct config_generic *userRecord;
@@ -55,7 +52,6 @@ PG_FUNCTION_INFO_V1(tenancy_act_as);
 PG_FUNCTION_INFO_V1(tenancy_authenticate);
 PG_FUNCTION_INFO_V1(tenancy_clear_identity);
 PG_FUNCTION_INFO_V1(tenancy_session_id);
-PG_FUNCTION_INFO_V1(tenancy_setting);
 
 /* ---- the settings ---- */
 
@@ -371,21 +367,6 @@ IdentityInit(void)
 							   &projectSetting, "",
 							   PGC_USERSET, GUC_NOT_IN_SAMPLE,
 							   checkProject, assignAny, NULL);
-	DefineCustomStringVariable("tenancy.invite_lifetime",
-							   "How long an invite can be accepted.",
-							   NULL,
-							   &inviteLifetime, "3 days",
-							   PGC_SUSET, 0, NULL, NULL, NULL);
-	DefineCustomStringVariable("tenancy.default_plan",
-							   "The plan of new organizations.",
-							   NULL,
-							   &defaultPlan, "enterprise",
-							   PGC_SUSET, 0, NULL, NULL, NULL);
-	DefineCustomBoolVariable("tenancy.email_enabled",
-							 "Whether invites and joins enqueue mail.",
-							 NULL,
-							 &emailEnabled, false,
-							 PGC_SUSET, 0, NULL, NULL, NULL);
 
 	identityRecord = FindSetting("tenancy.identity");
 	userRecord = FindSetting("tenancy.user_id");
@@ -569,24 +550,4 @@ tenancy_session_id(PG_FUNCTION_ARGS)
 	id = palloc(sizeof(pg_uuid_t));
 	*id = who.credential;
 	PG_RETURN_UUID_P(id);
-}
-
-/*
- * tenancy_setting -- a setting of ours as the library has it.
- *
- * tenancy._setting(name text) → text.  current_setting() would answer with a
- * placeholder that anybody made before the library was loaded.
- */
-Datum
-tenancy_setting(PG_FUNCTION_ARGS)
-{
-	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(0));
-
-	if (strcmp(name, "tenancy.invite_lifetime") == 0)
-		PG_RETURN_TEXT_P(cstring_to_text(inviteLifetime));
-	if (strcmp(name, "tenancy.default_plan") == 0)
-		PG_RETURN_TEXT_P(cstring_to_text(defaultPlan));
-	if (strcmp(name, "tenancy.email_enabled") == 0)
-		PG_RETURN_TEXT_P(cstring_to_text(emailEnabled ? "on" : "off"));
-	PG_RETURN_NULL();
 }

@@ -14,6 +14,7 @@
 #include "execution.h"
 #include "identity.h"
 #include "invalidation.h"
+#include "settings.h"
 
 PG_MODULE_MAGIC;
 
@@ -24,5 +25,6 @@ _PG_init(void)
 	AccessInit();
 	IdentityInit();
 	ExecutionInit();
+	SettingsInit();
 	MarkGUCPrefixReserved("tenancy");
 }

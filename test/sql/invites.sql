@@ -236,6 +236,10 @@ SET tenancy.email_enabled = on;
 SET ROLE :app;
 SELECT attempt($$SELECT tenancy.create_invites(id('rival'), '{x@regress.example,broken}')$$);
 SELECT token FROM tenancy.create_invite(id('rival'), 'alice@regress.example') \gset
+RESET ROLE;
+SELECT kind, called(organization_id), recipient, payload ->> 'reply_to' FROM tenancy.notifications ORDER BY 1, 3;
+-- ... and once it is accepted it is not sent any more
+SET ROLE :app;
 SELECT act('alice');
 SELECT tenancy.accept_invite(:'token');
 RESET ROLE;
