@@ -100,26 +100,29 @@ RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+	message jsonb;
 BEGIN
 	IF NOT tenancy._mail_is_enabled() THEN
 		RETURN;
 	END IF;
 
-	INSERT INTO tenancy.notifications (kind, organization_id, recipient, payload)
-	SELECT 'member_joined', o.id, u.email,
-		   jsonb_build_object('organization_name', o.name,
-							  'member_name', n.name,
-							  'member_email', n.email)
-	FROM tenancy.organizations o
-	JOIN tenancy.access a ON a.organization_id = o.id AND a.project_id IS NULL
-	JOIN tenancy.users u ON u.id = a.user_id
-	JOIN tenancy.users n ON n.id = _enqueue_joined.newcomer
+	SELECT jsonb_build_object('organization_name', o.name, 'member_name', u.name, 'member_email', u.email)
+	INTO message
+	FROM tenancy.organizations o, tenancy.users u
 	WHERE o.id = _enqueue_joined.organization
 	  AND o.notify_on_join
-	  AND u.id <> n.id;
-	IF FOUND THEN
-		NOTIFY tenancy_notifications;
+	  AND u.id = _enqueue_joined.newcomer;
+	IF NOT FOUND THEN
+		RETURN;
 	END IF;
+
+	INSERT INTO tenancy.notifications (kind, organization_id, recipient, payload)
+	SELECT 'member_joined', m.organization_id, m.email, message
+	FROM tenancy.members m
+	WHERE m.organization_id = _enqueue_joined.organization
+	  AND m.user_id <> _enqueue_joined.newcomer;
+	NOTIFY tenancy_notifications;
 END
 $$;
 COMMENT ON FUNCTION tenancy._enqueue_joined(uuid, uuid) IS
@@ -127,34 +130,29 @@ COMMENT ON FUNCTION tenancy._enqueue_joined(uuid, uuid) IS
 REVOKE ALL ON FUNCTION tenancy._enqueue_joined(uuid, uuid) FROM PUBLIC;
 
 -- ---------------------------------------------------------------------
--- For the mailer
+-- Taking back: what concerns an address that is to be erased
 -- ---------------------------------------------------------------------
 
--- Revoked, replaced and accepted invites take their mail along; expiry is no
--- change of a row.  News of an organization is for those who are in it when it
--- is sent, and about somebody who still is.
-CREATE FUNCTION tenancy._is_obsolete(notification tenancy.notifications)
-RETURNS boolean
+-- An open invite keeps its mail, but for the name of who sent it.
+CREATE FUNCTION tenancy._erase_from_mail(email text)
+RETURNS void
 LANGUAGE sql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT CASE
-			   WHEN notification.invite_id IS NOT NULL THEN
-				   NOT EXISTS (SELECT FROM tenancy.invites i
-							   WHERE i.id = notification.invite_id
-								 AND i.expires_at >= clock_timestamp())
-			   WHEN notification.kind = 'member_joined' AND notification.organization_id IS NOT NULL THEN
-				   (SELECT count(*)
-					FROM tenancy.users u
-					JOIN tenancy.access a ON a.user_id = u.id AND a.project_id IS NULL
-										 AND a.organization_id = notification.organization_id
-					WHERE u.email IN (notification.recipient, notification.payload ->> 'member_email')) < 2
-			   ELSE false
-		   END
+	DELETE FROM tenancy.notifications n
+	WHERE n.invite_id IS NULL
+	  AND _erase_from_mail.email IN (n.recipient, n.payload ->> 'member_email');
+	UPDATE tenancy.notifications n
+	SET payload = n.payload || '{"inviter_name": null, "reply_to": null}'
+	WHERE n.payload ->> 'reply_to' = _erase_from_mail.email;
 $$;
-COMMENT ON FUNCTION tenancy._is_obsolete(tenancy.notifications) IS
-	'Whether what a mail tells is no longer so, or no longer for its recipient.';
-REVOKE ALL ON FUNCTION tenancy._is_obsolete(tenancy.notifications) FROM PUBLIC;
+COMMENT ON FUNCTION tenancy._erase_from_mail(text) IS
+	'Takes an address out of the outbox: as recipient, as newcomer and as inviter.';
+REVOKE ALL ON FUNCTION tenancy._erase_from_mail(text) FROM PUBLIC;
+
+-- ---------------------------------------------------------------------
+-- For the mailer
+-- ---------------------------------------------------------------------
 
 CREATE FUNCTION tenancy.claim_notifications(n integer DEFAULT 10)
 RETURNS TABLE (id uuid, kind text, recipient text, payload jsonb, attempts integer)
@@ -185,9 +183,19 @@ BEGIN
 							FOR UPDATE SKIP LOCKED);
 		EXIT WHEN candidates = '{}';
 
+		-- Revoked, replaced and accepted invites take their mail along; expiry is
+		-- no change of a row.  News of an organization is for those who are in it
+		-- when it is sent, and about somebody who still is.
 		DELETE FROM tenancy.notifications w
 		WHERE w.id = ANY (candidates)
-		  AND tenancy._is_obsolete(w);
+		  AND (EXISTS (SELECT FROM tenancy.invites i
+					   WHERE i.id = w.invite_id AND i.expires_at < claimed)
+			   OR (w.kind = 'member_joined'
+				   AND NOT (EXISTS (SELECT FROM tenancy.members m
+									WHERE m.organization_id = w.organization_id AND m.email = w.recipient)
+							AND EXISTS (SELECT FROM tenancy.members m
+										WHERE m.organization_id = w.organization_id
+										  AND m.email = w.payload ->> 'member_email'))));
 
 		-- Whatever brings its mailer down each time is given up, too.
 		UPDATE tenancy.notifications w
