@@ -45,7 +45,9 @@ CREATE TABLE tenancy.users (
 	email tenancy.email NOT NULL UNIQUE,
 	name tenancy.name NOT NULL,
 	is_active boolean NOT NULL DEFAULT true,
-	created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
+	created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	forgotten_at timestamptz,
+	CONSTRAINT users_forgotten_check CHECK (forgotten_at IS NULL OR NOT is_active)
 );
 COMMENT ON TABLE tenancy.users IS 'People.';
 COMMENT ON COLUMN tenancy.users.id IS 'Random id.';
@@ -53,6 +55,7 @@ COMMENT ON COLUMN tenancy.users.email IS 'Address in lower case; one account an 
 COMMENT ON COLUMN tenancy.users.name IS 'Name as others see it.';
 COMMENT ON COLUMN tenancy.users.is_active IS 'A deactivated user has no access to anything.';
 COMMENT ON COLUMN tenancy.users.created_at IS 'When the account was made.';
+COMMENT ON COLUMN tenancy.users.forgotten_at IS 'When name and address were erased; such an account is never active again.';
 
 CREATE TRIGGER invalidate AFTER INSERT OR DELETE ON tenancy.users
 	FOR EACH ROW EXECUTE FUNCTION tenancy._send_invalidation('id');

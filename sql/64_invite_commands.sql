@@ -23,6 +23,31 @@ COMMENT ON FUNCTION tenancy._mask_email(text) IS
 	'An e-mail address that its owner recognizes and nobody else learns.';
 REVOKE ALL ON FUNCTION tenancy._mask_email(text) FROM PUBLIC;
 
+-- In seconds, since a day is not always 24 hours in the session's time zone.
+CREATE FUNCTION tenancy._invite_lifetime()
+RETURNS interval
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	lifetime interval;
+BEGIN
+	lifetime := make_interval(secs =>
+		extract(epoch FROM tenancy._setting('tenancy.invite_lifetime')::interval)::double precision);
+	IF lifetime <= interval '0' OR lifetime > interval '1000 years' THEN
+		RAISE datetime_field_overflow;
+	END IF;
+	RETURN lifetime;
+EXCEPTION
+	WHEN data_exception THEN
+		RAISE EXCEPTION 'the lifetime of invites is not valid'
+			USING ERRCODE = 'invalid_parameter_value',
+				  HINT = 'Set tenancy.invite_lifetime to a time such as ''3 days''.';
+END
+$$;
+COMMENT ON FUNCTION tenancy._invite_lifetime() IS 'How long an invite can be accepted.';
+REVOKE ALL ON FUNCTION tenancy._invite_lifetime() FROM PUBLIC;
+
 -- Invite an address, replacing its open invite.  The caller has locked the
 -- organization.
 CREATE FUNCTION tenancy._create_invite(organization uuid, email text,
@@ -43,9 +68,7 @@ BEGIN
 	END IF;
 
 	token := tenancy._mint_credential('invite');
-	-- In seconds, since a day is not always 24 hours in the session's time zone.
-	expires_at := created + make_interval(secs =>
-		extract(epoch FROM tenancy._setting('tenancy.invite_lifetime')::interval)::double precision);
+	expires_at := created + tenancy._invite_lifetime();
 
 	DELETE FROM tenancy.invites i
 	WHERE i.organization_id = _create_invite.organization

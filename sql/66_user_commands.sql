@@ -1,8 +1,8 @@
 -- ---------------------------------------------------------------------
 -- Commands about user accounts, sessions and plans
 --
--- For the application and the DBA, not for users; only signing out is for
--- everybody.
+-- For the application and the DBA, not for users; only one's own name, one's own
+-- sessions and signing out are for everybody.
 -- ---------------------------------------------------------------------
 
 -- Raises when there is an account for the address.
@@ -59,6 +59,30 @@ COMMENT ON FUNCTION tenancy.create_user(text, text) IS
 	'Creates a user with a verified e-mail address; for the application.';
 REVOKE ALL ON FUNCTION tenancy.create_user(text, text) FROM PUBLIC;
 
+CREATE FUNCTION tenancy.update_my_name(name text)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	me uuid := tenancy._require_user();
+BEGIN
+	UPDATE tenancy.users u
+	SET name = tenancy._clean_name(update_my_name.name)
+	WHERE u.id = me AND u.is_active;
+	IF NOT FOUND THEN
+		-- Deleted, deactivated or forgotten while waiting.
+		RAISE EXCEPTION 'nobody is signed in'
+			USING ERRCODE = 'invalid_authorization_specification';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION tenancy.update_my_name(text) IS
+	'Changes the name of the current user, as others see it.';
+REVOKE ALL ON FUNCTION tenancy.update_my_name(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION tenancy.update_my_name(text) TO PUBLIC;
+
 CREATE FUNCTION tenancy.set_user_active(user_id uuid, is_active boolean)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
@@ -67,19 +91,25 @@ AS $$
 #variable_conflict use_column
 DECLARE
 	was_active boolean;
+	forgotten timestamptz;
 BEGIN
 	IF set_user_active.is_active IS NULL THEN
 		RAISE EXCEPTION 'is_active must not be null'
 			USING ERRCODE = 'null_value_not_allowed';
 	END IF;
 
-	SELECT u.is_active INTO was_active
+	SELECT u.is_active, u.forgotten_at INTO was_active, forgotten
 	FROM tenancy.users u
 	WHERE u.id = set_user_active.user_id
 	FOR NO KEY UPDATE;
 	IF NOT FOUND THEN
 		RAISE EXCEPTION 'user does not exist'
 			USING ERRCODE = 'no_data_found';
+	END IF;
+	IF set_user_active.is_active AND forgotten IS NOT NULL THEN
+		RAISE EXCEPTION 'user was forgotten'
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+				  HINT = 'Create a new account.';
 	END IF;
 
 	UPDATE tenancy.users u
@@ -98,6 +128,37 @@ COMMENT ON FUNCTION tenancy.set_user_active(uuid, boolean) IS
 	'Activates or deactivates a user; a deactivated one is nobody at once, everywhere; for the application.';
 REVOKE ALL ON FUNCTION tenancy.set_user_active(uuid, boolean) FROM PUBLIC;
 
+-- Raises while the user owns organizations, and names them.
+CREATE FUNCTION tenancy._require_no_organization(member uuid)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	names text;
+	total bigint;
+BEGIN
+	SELECT string_agg(format('"%s"', o.name), ', ' ORDER BY o.position)
+			   FILTER (WHERE o.position <= 10),
+		   count(*)
+	INTO names, total
+	FROM (SELECT o.name, row_number() OVER (ORDER BY o.name, o.id) AS position
+		  FROM tenancy.organizations o
+		  WHERE o.owner_id = _require_no_organization.member) o;
+
+	IF total > 0 THEN
+		RAISE EXCEPTION 'user owns an organization'
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+				  HINT = 'Transfer or delete first: ' || names
+						 || CASE WHEN total > 10 THEN format(' and %s more', total - 10) ELSE '' END
+						 || '.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION tenancy._require_no_organization(uuid) IS
+	'Raises while a user owns organizations, and says which.';
+REVOKE ALL ON FUNCTION tenancy._require_no_organization(uuid) FROM PUBLIC;
+
 CREATE FUNCTION tenancy.delete_user(user_id uuid)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
@@ -113,12 +174,10 @@ BEGIN
 		  WHERE m.user_id = delete_user.user_id
 		  ORDER BY m.organization_id) o;
 
-	IF EXISTS (SELECT FROM tenancy.organizations o
-			   WHERE o.owner_id = delete_user.user_id) THEN
-		RAISE EXCEPTION 'user owns an organization'
-			USING ERRCODE = 'object_not_in_prerequisite_state',
-				  HINT = 'Transfer or delete the organization first.';
-	END IF;
+	PERFORM tenancy._require_no_organization(delete_user.user_id);
+	PERFORM tenancy._erase_from_mail(u.email)
+	FROM tenancy.users u
+	WHERE u.id = delete_user.user_id;
 
 	DELETE FROM tenancy.users u WHERE u.id = delete_user.user_id;
 	IF NOT FOUND THEN
@@ -127,14 +186,70 @@ BEGIN
 	END IF;
 EXCEPTION
 	WHEN foreign_key_violation OR restrict_violation THEN
+		-- An organization that came meanwhile, or the application's own rows.
+		PERFORM tenancy._require_no_organization(delete_user.user_id);
 		RAISE EXCEPTION 'user is still in use'
 			USING ERRCODE = 'object_not_in_prerequisite_state',
-				  HINT = 'Transfer the user''s organizations and delete the rows that refer to the user first.';
+				  HINT = 'Delete the rows that refer to the user first.';
 END
 $$;
 COMMENT ON FUNCTION tenancy.delete_user(uuid) IS
 	'Deletes a user who owns no organization; for the application.';
 REVOKE ALL ON FUNCTION tenancy.delete_user(uuid) FROM PUBLIC;
+
+-- The account stays, and with it who invited whom.  A random address takes the
+-- place of the erased one: nobody can have taken it before.
+CREATE FUNCTION tenancy.forget_user(user_id uuid)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	address text;
+	forgotten timestamptz;
+BEGIN
+	-- Those that invited the address, too: their invites go.
+	PERFORM tenancy._lock_organization(o.organization_id)
+	FROM (SELECT m.organization_id
+		  FROM tenancy.memberships m
+		  WHERE m.user_id = forget_user.user_id
+		  UNION
+		  SELECT i.organization_id
+		  FROM tenancy.invites i
+		  JOIN tenancy.users u ON u.email = i.email
+		  WHERE u.id = forget_user.user_id
+		  ORDER BY 1) o;
+
+	SELECT u.email, u.forgotten_at INTO address, forgotten
+	FROM tenancy.users u
+	WHERE u.id = forget_user.user_id
+	FOR UPDATE;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION 'user does not exist'
+			USING ERRCODE = 'no_data_found';
+	END IF;
+	IF forgotten IS NOT NULL THEN
+		RETURN;
+	END IF;
+	PERFORM tenancy._require_no_organization(forget_user.user_id);
+
+	UPDATE tenancy.users u
+	SET email = 'deleted-' || gen_random_uuid() || '@invalid', name = 'deleted user',
+		is_active = false, forgotten_at = clock_timestamp()
+	WHERE u.id = forget_user.user_id;
+
+	DELETE FROM tenancy.invites i WHERE i.email = address;
+	DELETE FROM tenancy.project_memberships m WHERE m.user_id = forget_user.user_id;
+	DELETE FROM tenancy.user_preferences p WHERE p.user_id = forget_user.user_id;
+	DELETE FROM tenancy.role_bindings b WHERE b.user_id = forget_user.user_id;
+	PERFORM tenancy.revoke_sessions(forget_user.user_id);
+	PERFORM tenancy._erase_from_mail(address);
+END
+$$;
+COMMENT ON FUNCTION tenancy.forget_user(uuid) IS
+	'Erases name and address of a user who owns no organization, for ever; for the application.';
+REVOKE ALL ON FUNCTION tenancy.forget_user(uuid) FROM PUBLIC;
 
 CREATE FUNCTION tenancy.create_session(user_id uuid, lifetime interval DEFAULT '30 days')
 RETURNS text
@@ -201,6 +316,32 @@ $$;
 COMMENT ON FUNCTION tenancy.revoke_sessions(uuid) IS
 	'Ends all sessions of a user at once, everywhere; for the application.';
 REVOKE ALL ON FUNCTION tenancy.revoke_sessions(uuid) FROM PUBLIC;
+
+CREATE FUNCTION tenancy.revoke_session(session uuid)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	me uuid := tenancy._require_user();
+BEGIN
+	UPDATE tenancy.sessions s
+	SET revoked_at = clock_timestamp()
+	WHERE s.id = revoke_session.session
+	  AND s.user_id = me
+	  AND s.revoked_at IS NULL
+	  AND s.expires_at > clock_timestamp();
+	IF NOT FOUND THEN
+		RAISE EXCEPTION 'session does not exist'
+			USING ERRCODE = 'no_data_found';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION tenancy.revoke_session(uuid) IS
+	'Ends one of the current user''s own sessions at once, everywhere.';
+REVOKE ALL ON FUNCTION tenancy.revoke_session(uuid) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION tenancy.revoke_session(uuid) TO PUBLIC;
 
 -- Writes only where there is a session to revoke: an identity of another kind
 -- can be forgotten in a read-only transaction and on a standby, too.
@@ -317,6 +458,7 @@ BEGIN
 				 tenancy.create_session(uuid, interval),
 				 tenancy.create_user(text, text),
 				 tenancy.delete_user(uuid),
+				 tenancy.forget_user(uuid),
 				 tenancy.revoke_sessions(uuid),
 				 tenancy.set_user_active(uuid, boolean)
 			 TO ' || application;

@@ -5,14 +5,16 @@
 
 CREATE VIEW tenancy.members WITH (security_invoker = true) AS
 	SELECT o.id AS organization_id, u.id AS user_id, u.email, u.name,
-		   'owner'::tenancy.access_level AS level, o.created_at AS joined_at, NULL::uuid AS invited_by
+		   'owner'::tenancy.access_level AS level, o.created_at AS joined_at, NULL::uuid AS invited_by,
+		   NULL::tenancy.name AS invited_by_name
 	FROM tenancy.organizations o
 	JOIN tenancy.users u ON u.id OPERATOR(pg_catalog.=) o.owner_id
 	WHERE u.is_active
 UNION ALL
-	SELECT m.organization_id, u.id, u.email, u.name, m.level, m.joined_at, m.invited_by
+	SELECT m.organization_id, u.id, u.email, u.name, m.level, m.joined_at, m.invited_by, i.name
 	FROM tenancy.memberships m
 	JOIN tenancy.users u ON u.id OPERATOR(pg_catalog.=) m.user_id
+	LEFT JOIN tenancy.users i ON i.id OPERATOR(pg_catalog.=) m.invited_by
 	WHERE u.is_active;
 COMMENT ON VIEW tenancy.members IS 'Every active member of one''s organizations, the Owner included.';
 
@@ -42,6 +44,33 @@ CREATE VIEW tenancy.pending_invites WITH (security_invoker = true) AS
 	WHERE i.expires_at OPERATOR(pg_catalog.>=) pg_catalog.clock_timestamp();
 COMMENT ON VIEW tenancy.pending_invites IS 'Invites that can still be accepted, as far as the current user may see them.';
 
+CREATE VIEW tenancy.my_sessions WITH (security_invoker = true) AS
+	SELECT s.id, s.created_at, s.expires_at,
+		   s.id OPERATOR(pg_catalog.=) tenancy._session_id() IS TRUE AS is_current
+	FROM tenancy.sessions s
+	WHERE s.user_id OPERATOR(pg_catalog.=) tenancy.current_user_id()
+	  AND s.revoked_at IS NULL
+	  AND s.expires_at OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp();
+COMMENT ON VIEW tenancy.my_sessions IS 'The sessions in which the current user can act.';
+
+-- Used is what the current user sees of it: a count of all projects would tell
+-- how many are hidden.
+CREATE VIEW tenancy.plan_features WITH (security_invoker = true) AS
+	SELECT o.id AS organization_id, o.plan, f.feature, f.included, f.used
+	FROM tenancy.organizations o
+	JOIN tenancy.plans p ON p.name OPERATOR(pg_catalog.=) o.plan
+	CROSS JOIN LATERAL (VALUES
+		('multiple_organizations', p.multiple_organizations,
+		 (SELECT pg_catalog.count(*) FROM tenancy.organizations x)),
+		('multiple_projects', p.multiple_projects,
+		 (SELECT pg_catalog.count(*) FROM tenancy.projects x
+		  WHERE x.organization_id OPERATOR(pg_catalog.=) o.id)),
+		('private_projects', p.private_projects,
+		 (SELECT pg_catalog.count(*) FROM tenancy.projects x
+		  WHERE x.organization_id OPERATOR(pg_catalog.=) o.id AND x.is_private)))
+		AS f (feature, included, used);
+COMMENT ON VIEW tenancy.plan_features IS 'What the plans of one''s organizations include, and how much of it the current user sees used.';
+
 CREATE VIEW tenancy.permission_matrix AS
 	SELECT m.permission::tenancy.permission AS permission, m.target, m.member,
 		   m.administrator, m.owner, m.project_administrator
@@ -49,6 +78,8 @@ CREATE VIEW tenancy.permission_matrix AS
 COMMENT ON VIEW tenancy.permission_matrix IS 'Which level has which permission.';
 
 REVOKE ALL ON tenancy.members, tenancy.my_organizations, tenancy.my_projects,
-	tenancy.project_members, tenancy.pending_invites, tenancy.permission_matrix FROM PUBLIC;
+	tenancy.project_members, tenancy.pending_invites, tenancy.my_sessions, tenancy.plan_features,
+	tenancy.permission_matrix FROM PUBLIC;
 GRANT SELECT ON tenancy.members, tenancy.my_organizations, tenancy.my_projects,
-	tenancy.project_members, tenancy.pending_invites, tenancy.permission_matrix TO PUBLIC;
+	tenancy.project_members, tenancy.pending_invites, tenancy.my_sessions, tenancy.plan_features,
+	tenancy.permission_matrix TO PUBLIC;

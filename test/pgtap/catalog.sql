@@ -45,6 +45,8 @@ SELECT isnt(obj_description('tenancy'::regnamespace, 'pg_namespace'), NULL, 'the
 -- have another one; UNSAFE is the default, so whoever is not VOLATILE must be SAFE.
 SELECT set_eq($$SELECT proname FROM functions WHERE provolatile = 'v' AND NOT is_internal$$, $$VALUES
 	('accept_invite'), ('accept_invite_as_new_user'), ('act_as'), ('add_project_member'), ('assign_owner'), ('authenticate'),
+	('claim_notifications'), ('complete_notification'), ('fail_notification'), ('forget_user'), ('grant_mailer'), ('requeue_notification'),
+	('revoke_session'), ('update_my_name'),
 	('create_invite'), ('create_invites'), ('create_organization'), ('create_project'), ('create_session'), ('create_user'),
 	('delete_organization'), ('delete_project'), ('delete_user'), ('grant_application'), ('leave_organization'), ('leave_project'),
 	('preview_invite'), ('protect'), ('protect_by_organization'), ('remove_member'), ('remove_project_member'), ('rename_organization'),
@@ -84,7 +86,7 @@ SELECT is_empty($$SELECT signature, proconfig FROM functions WHERE proconfig <> 
 SELECT is_empty($$SELECT signature FROM functions WHERE proname IN ('act_as', 'authenticate', '_clear_identity') AND (proconfig IS NOT NULL OR prosecdef OR lanname <> 'c')$$,
 				'what sets the identity has no SET clause, which would take it back');
 SELECT set_eq($$SELECT proname FROM functions WHERE NOT prosecdef AND NOT is_internal AND lanname <> 'c'$$, $$VALUES
-	('grant_application'), ('protect'), ('protect_by_organization'), ('unprotect')$$,
+	('grant_application'), ('grant_mailer'), ('protect'), ('protect_by_organization'), ('unprotect')$$,
 	'commands have the rights of their owner, but those that are about the caller''s own objects');
 SELECT is_empty($$SELECT signature FROM functions WHERE prosecdef AND (is_internal AND is_public OR pg_get_userbyid(proowner) <> current_user)$$,
 				'who has those rights is a superuser, and no helper hands them out');
@@ -96,14 +98,15 @@ SELECT is_empty($$SELECT t.name, p.polname FROM ours_tables t JOIN pg_policy p O
 
 -- Who may execute what.
 SELECT set_eq($$SELECT proname FROM functions WHERE is_internal AND is_public$$, $$VALUES
-	('_permission_matrix'), ('_check_column'), ('_prepare_column'), ('_policy_names'), ('_policy_expressions'), ('_drop_policies'),
+	('_permission_matrix'), ('_session_id'), ('_check_column'), ('_prepare_column'), ('_policy_names'), ('_policy_expressions'), ('_drop_policies'),
 	('_create_policies'), ('_revoke_rights'), ('_protect'), ('_unprotect')$$,
-	'internal functions are nobody''s, but those of protect(), which run with the rights of the table''s owner');
+	'internal functions are nobody''s, but those that views call, and those of protect(), which run with the rights of the table''s owner');
 SELECT is_empty($$SELECT signature FROM functions WHERE is_internal AND is_public AND prosecdef$$, 'and none of these has other rights than its caller''s');
 SELECT is_empty($$SELECT signature FROM functions WHERE is_public AND 'internal'::regtype = ANY (proargtypes)$$, 'CVE-2026-14680: nor do they take internal arguments');
 SELECT set_eq($$SELECT proname FROM functions WHERE NOT is_internal AND NOT is_public$$, $$VALUES
 	('act_as'), ('assign_owner'), ('create_session'), ('create_user'), ('delete_user'), ('grant_application'), ('revoke_sessions'),
-	('set_plan'), ('set_user_active')$$, 'trusted functions are not PUBLIC''s');
+	('set_plan'), ('set_user_active'), ('forget_user'), ('grant_mailer'), ('claim_notifications'), ('complete_notification'),
+	('fail_notification'), ('requeue_notification')$$, 'trusted functions are not PUBLIC''s');
 SELECT is_empty($$SELECT signature, a.grantee::regrole FROM functions f, aclexplode(f.proacl) a WHERE a.grantee NOT IN (0, f.proowner)$$,
 				'no function is granted to a role');
 
@@ -140,7 +143,8 @@ SELECT is_empty($$WITH RECURSIVE reached AS (
 				  SELECT conrelid::regclass FROM reached WHERE conrelid = confrelid$$, 'foreign keys form no circle, which would break a restore');
 SELECT is_empty($$SELECT c.conrelid::regclass, c.conname FROM pg_constraint c WHERE c.contype = 'f' AND c.conrelid IN (SELECT oid FROM ours_tables)
 				  AND c.confrelid <> 'tenancy.plans'::regclass
-				  AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.conrelid AND i.indpred IS NULL AND i.indkey[0] = ANY (c.conkey))$$,
+				  AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.conrelid AND i.indkey[0] = ANY (c.conkey)
+				  AND (i.indpred IS NULL OR pg_get_expr(i.indpred, i.indrelid) ~ '^\(\w+ IS NOT NULL\)$'))$$,
 				'every foreign key has an index, so that a cascade does not read whole tables');
 SELECT is_empty($$SELECT conrelid::regclass, conname FROM pg_constraint WHERE conrelid IN (SELECT oid FROM ours_tables) AND NOT convalidated$$, 'every constraint is validated');
 
@@ -165,8 +169,8 @@ SELECT is_empty($$SELECT g.tgrelid::regclass, g.tgname FROM pg_trigger g WHERE g
 
 -- Views.
 SELECT is_empty($$SELECT name FROM relations WHERE relkind = 'v' AND NOT coalesce('security_invoker=true' = ANY (reloptions), false)
-				  AND relname NOT IN ('access', 'protected_tables', 'permission_matrix')$$, 'attack 84: views read with the rights of whoever asks');
-SELECT ok(NOT has_table_privilege('public', 'tenancy.access', 'SELECT'), 'the view access is nobody''s');
+				  AND relname NOT IN ('access', 'dead_notifications', 'protected_tables', 'permission_matrix')$$, 'attack 84: views read with the rights of whoever asks');
+SELECT ok(NOT has_table_privilege('public', v, 'SELECT'), 'the view ' || v || ' is nobody''s') FROM unnest('{tenancy.access,tenancy.dead_notifications}'::text[]) v;
 SELECT is_empty($$SELECT v.refobjid::regclass FROM pg_rewrite r JOIN pg_depend v ON v.classid = 'pg_rewrite'::regclass AND v.objid = r.oid
 				  JOIN ours_tables t ON t.oid = v.refobjid
 				  WHERE r.ev_class IN ('tenancy.protected_tables'::regclass, 'tenancy.permission_matrix'::regclass)$$, 'the other two read none of our tables');

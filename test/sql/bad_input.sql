@@ -14,7 +14,14 @@ SELECT remember('pending', invite_id), token AS invite FROM tenancy.create_invit
 SELECT remember('new', invite_id), token AS new_invite FROM tenancy.create_invite(id('acme'), 'new@regress.example') \gset
 SELECT act('bob');
 SELECT remember('foreign invite', invite_id) FROM tenancy.create_invite(id('rival'), 'eve@regress.example') \gset
+SELECT tenancy.create_session(id('alice')) IS NOT NULL;
 RESET ROLE;
+SELECT remember('session', s.id) FROM tenancy.sessions s WHERE s.user_id = id('alice');
+SELECT remember('foreign session', s.id) FROM tenancy.sessions s WHERE s.user_id = id('bob');
+INSERT INTO tenancy.notifications (kind, recipient, attempts, claimed_at, dead_at)
+VALUES ('waiting', 'x@regress.example', 0, NULL, NULL), ('claimed', 'x@regress.example', 1, clock_timestamp(), NULL),
+	('dead', 'x@regress.example', 0, NULL, clock_timestamp());
+SELECT remember(n.kind, n.id) FROM tenancy.notifications n WHERE n.recipient = 'x@regress.example' ORDER BY n.kind;
 
 -- What each argument is when it is right, in the eyes of the Owner of acme.
 CREATE TEMP TABLE calls (function text, arguments text[], kinds text[], actor text DEFAULT 'alice');
@@ -47,15 +54,23 @@ INSERT INTO calls (function, arguments, kinds) VALUES
 	('require', '{billing.manage,acme}', '{permission,organization}'),
 	('authenticate', ARRAY[:'session', 'false'], '{credential,boolean of authenticate}'),
 	('sign_out', '{}', '{}'),
+	('update_my_name', '{Name}', '{name}'),
+	('revoke_session', '{session}', '{session}'),
 	-- for the application and the DBA, from whom nothing is hidden
 	('create_user', '{somebody@regress.example,Name}', '{address,name}'),
 	('set_user_active', '{mia,true}', '{user,boolean}'),
 	('delete_user', '{mia}', '{user}'),
+	('forget_user', '{mia}', '{user}'),
 	('create_session', '{mia,1 day}', '{active user,lifetime}'),
 	('revoke_sessions', '{mia}', '{user}'),
 	('assign_owner', '{acme,mia}', '{any organization,active user}'),
 	('set_plan', '{acme,free}', '{any organization,plan}'),
-	('grant_application', ARRAY[:'client'], '{role}');
+	('grant_application', ARRAY[:'client'], '{role}'),
+	('grant_mailer', ARRAY[:'client'], '{role}'),
+	('claim_notifications', '{1}', '{number}'),
+	('complete_notification', '{claimed}', '{claimed notification}'),
+	('fail_notification', '{claimed,refused}', '{claimed notification,error}'),
+	('requeue_notification', '{dead}', '{dead notification}');
 UPDATE calls SET actor = 'adam' WHERE function = 'leave_organization';
 UPDATE calls SET actor = 'eve' WHERE function = 'accept_invite';
 UPDATE calls SET actor = 'max' WHERE function = 'leave_project';
@@ -72,6 +87,12 @@ INSERT INTO wrong VALUES
 	('member', 'null', NULL), ('member', 'unknown', id('fake')), ('member', 'hidden', id('bob')), ('member', 'inactive', id('dora')), ('member', 'a project', id('open')),
 	('anybody inside', 'null', NULL), ('anybody inside', 'unknown', id('fake')), ('anybody inside', 'hidden', id('bob')), ('anybody inside', 'a project', id('open')),
 	('invite', 'null', NULL), ('invite', 'unknown', id('fake')), ('invite', 'hidden', id('foreign invite')), ('invite', 'a project', id('open')),
+	('session', 'null', NULL), ('session', 'unknown', id('fake')), ('session', 'hidden', id('foreign session')), ('session', 'a project', id('open')),
+	('claimed notification', 'null', NULL), ('claimed notification', 'unknown', id('fake')), ('claimed notification', 'another state', id('waiting')),
+	('claimed notification', 'a project', id('open')),
+	('dead notification', 'null', NULL), ('dead notification', 'unknown', id('fake')), ('dead notification', 'another state', id('claimed')),
+	('dead notification', 'a project', id('open')),
+	('number', 'null', NULL), ('number', 'zero', '0'), ('number', 'negative', '-1'),
 	('user', 'null', NULL), ('user', 'unknown', id('fake')),
 	('active user', 'null', NULL), ('active user', 'unknown', id('fake')), ('active user', 'inactive', id('dora')),
 	('any organization', 'null', NULL), ('any organization', 'unknown', id('fake')),
@@ -112,7 +133,8 @@ CREATE FUNCTION pg_temp.call(call calls, place bigint, value text) RETURNS text 
 AS $$
 	SELECT format('SELECT tenancy.%I(%s)', call.function, string_agg(format('%L', CASE
 		WHEN a.place = call.place THEN call.value
-		WHEN call.kinds[a.place] IN ('organization', 'any organization', 'project', 'member', 'anybody inside', 'user', 'active user', 'invite')
+		WHEN call.kinds[a.place] IN ('organization', 'any organization', 'project', 'member', 'anybody inside', 'user', 'active user', 'invite',
+								'session', 'claimed notification', 'dead notification')
 			THEN regress.id(a.argument)::text
 		ELSE a.argument END), ', ' ORDER BY a.place))
 	FROM unnest(call.arguments) WITH ORDINALITY a (argument, place)
@@ -168,7 +190,8 @@ SELECT tenancy.set_user_active(id('dora'), false);
 CREATE TEMP TABLE before AS SELECT pg_temp.everything() AS everything;
 
 -- every command is here, with every argument, but act_as(), to which any id is
--- somebody or nobody, and what protects tables; and each of the calls is good
+-- somebody or nobody, and what protects tables; no text is wrong for what failed;
+-- and each of the calls is good
 SELECT proname FROM uncalled ORDER BY 1;
 SELECT DISTINCT k.kind FROM calls c, unnest(c.kinds) k (kind) WHERE k.kind NOT IN (SELECT kind FROM wrong);
 CREATE FUNCTION pg_temp.call_well(call calls) RETURNS text LANGUAGE plpgsql

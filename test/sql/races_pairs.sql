@@ -25,12 +25,14 @@ INSERT INTO commands VALUES
 	('delete private', 'alice', $$SELECT tenancy.delete_project(id('private'))$$),
 	('accept', 'eve', $$SELECT tenancy.accept_invite((SELECT token FROM invite))$$),
 	('deactivate adam', NULL, $$SELECT tenancy.set_user_active(id('adam'), false)$$),
+	('forget adam', NULL, $$SELECT tenancy.forget_user(id('adam'))$$),
 	('delete', 'alice', $$SELECT tenancy.delete_organization(id('acme'))$$);
 
 -- alice owns acme, adam is Administrator, mia is a Member, eve is invited by mia
 CREATE PROCEDURE reset() LANGUAGE sql AS $$
 	DELETE FROM tenancy.organizations;
-	UPDATE tenancy.users SET is_active = true WHERE NOT is_active;
+	UPDATE tenancy.users u SET is_active = true, forgotten_at = NULL, name = n, email = n || '@pairs.example'
+	FROM unnest('{alice,adam,mia,eve}'::text[]) n WHERE u.id = id(n) AND NOT u.is_active;
 	INSERT INTO tenancy.organizations (id, name, owner_id, plan) VALUES (id('acme'), 'acme', id('alice'), 'enterprise');
 	INSERT INTO tenancy.memberships (organization_id, user_id, level)
 	VALUES (id('acme'), id('adam'), 'administrator'), (id('acme'), id('mia'), 'member');

@@ -36,6 +36,16 @@ INSERT INTO secrets SELECT 'other invite', token FROM tenancy.create_invite(id('
 INSERT INTO secrets SELECT 'old token', secret FROM secrets WHERE name = 'token';
 UPDATE secrets SET secret = tenancy.rotate_project_token(id('open')) WHERE name = 'token';
 COMMIT;
+INSERT INTO tenancy.users (id, email, name) VALUES (id('forgotten'), 'forgotten@tap.example', 'forgotten');
+INSERT INTO tenancy.memberships (organization_id, user_id, invited_by) VALUES (id('acme'), id('forgotten'), id('adam'));
+UPDATE tenancy.memberships SET invited_by = id('forgotten') WHERE user_id = id('mia');
+SELECT tenancy.forget_user(id('forgotten'));
+INSERT INTO tenancy.notifications (kind, organization_id, recipient, payload) SELECT 'member_joined', id('acme'), name || '@tap.example', '{"member_email": "mia@tap.example"}'
+	FROM unnest(ARRAY['alice', 'adam']) name;
+SELECT tenancy.claim_notifications(3);
+SELECT tenancy.complete_notification(id) FROM tenancy.notifications WHERE recipient = 'nobody@tap.example';
+SELECT tenancy.fail_notification(id, 'refused') FROM tenancy.notifications WHERE recipient = 'late@tap.example';
+INSERT INTO tenancy.notifications (kind, recipient, attempts, dead_at, last_error) VALUES ('member_joined', 'x@tap.example', 8, clock_timestamp(), 'refused');
 INSERT INTO tenancy.user_preferences VALUES (id('mia'), id('acme'), id('private')), (id('eve'), id('school'), NULL);
 INSERT INTO tenancy.role_bindings VALUES ('regress_bi', id('mia'), id('open')), ('regress_bi_all', id('adam'), NULL);
 INSERT INTO events VALUES (id('class'), 3);
@@ -65,7 +75,7 @@ sub rows
 my @asked = (
 	(map { "SELECT to_jsonb(t) FROM $_ t ORDER BY to_jsonb(t)::text" }
 		qw(events settings parted parted_1 parted_2 tenancy.my_organizations tenancy.my_projects tenancy.members
-		tenancy.project_members tenancy.pending_invites tenancy.users tenancy.permission_matrix)),
+		tenancy.project_members tenancy.pending_invites tenancy.users tenancy.permission_matrix tenancy.my_sessions tenancy.plan_features)),
 	(map { "WITH changed AS ($_) SELECT to_jsonb(c) FROM changed c ORDER BY to_jsonb(c)::text" }
 		"UPDATE events SET n = n + 100 RETURNING n", "DELETE FROM parted RETURNING n",
 		"UPDATE settings SET value = 'x' RETURNING organization_id"),
@@ -130,6 +140,8 @@ my $dump = dump_of('original');
 my $before = answers('original');
 my %rows = map { $_ => rows('original', $_) } (map { "tenancy.$_" } @tables), @own;
 isnt($rows{"tenancy.$_"}, '', "$_ has rows to lose") foreach @tables;
+is($node->safe_psql('original', 'SELECT count(claimed_at) > 0, count(sent_at) > 0, count(dead_at) > 0, count(invite_id) > 0, bool_or(attempts = 0) FROM tenancy.notifications'),
+	't|t|t|t|t', 'mail in every state');
 like($before, qr/of acme/, 'the answers include rows');
 like($before, qr/$_/, "and refusals with $_") foreach qw(28000 P0002 42501 55000);
 
