@@ -5,7 +5,7 @@
 \i :fixture
 
 -- behaviour 28: any Member can invite; the newcomer is a Member, and owes it to
--- the inviter
+-- the inviter; attack 147: an invite names no level, so none can be too high
 SELECT act('mia');
 SELECT token, token ~ '^tni_[0-9a-f]{72}$' AS well_formed, expires_at - clock_timestamp() BETWEEN '71:59' AND '72:00' AS three_days
 FROM tenancy.create_invite(id('acme'), 'eve@regress.example') \gset
@@ -21,8 +21,8 @@ RESET ROLE;
 SELECT count(*) AS users FROM tenancy.users;
 SET ROLE :app;
 
--- behaviour 40: unknown, used, malformed, replaced and revoked tokens: one and
--- the same error; none of them tells whether an invite exists
+-- attack 150, behaviour 40: unknown, used, malformed, replaced and revoked tokens:
+-- one and the same error; none of them tells whether an invite exists
 CREATE TEMP TABLE bad (credential text);
 INSERT INTO bad VALUES (NULL), (''), ('tni_'), ('tni_' || repeat('0', 72)), (repeat('x', 100000)), (:'token'),
 	(:'token' || ' '), (upper(:'token')), (left(:'token', -1)), ('tns_' || substr(:'token', 5));
@@ -42,12 +42,14 @@ GROUP BY 1, 2 ORDER BY 1;
 -- behaviour 46: the second of two acceptances hears the same
 SELECT attempt(format('SELECT tenancy.accept_invite(%L)', :'token'));
 
--- behaviour 27, bad input: an address is required and must be one
+-- attack 145, behaviour 27, bad input: an address is required and must be one, in
+-- ASCII, without spaces and newlines, and not too long
 SELECT act('mia');
 SELECT attempt(format('SELECT tenancy.create_invite(id(''acme''), %L)', email)) AS outcome, count(*)
 FROM unnest(ARRAY[NULL, '', ' ', 'nobody', '@regress.example', 'a@', 'a@b@c', 'a b@regress.example', E'a\n@regress.example',
-				  'a@b.example, c@b.example', 'Eve <eve@regress.example>', 'a@-b.example', 'a@b..example', 'аlice@regress.example',
-				  repeat('a', 65) || '@b.example', 'a@' || repeat('b.', 200) || 'example']) email
+				  'a@b.example, c@b.example', 'Eve <eve@regress.example>', 'a@-b.example', 'a@b..example', 'a@b.example.', 'аlice@regress.example',
+				  'ı@regress.example', 'İ@regress.example', 'ｅve@regress.example', '"a@b.example\nBcc: x@y.example"', E'a@b.example\r\nBcc: x@y.example',
+				  repeat('a', 65) || '@b.example', repeat('a', 400), repeat('a', 400) || '@b.example', 'a@' || repeat('b.', 200) || 'example']) email
 GROUP BY 1;
 SELECT count(*) FROM tenancy.invites;
 
@@ -116,8 +118,8 @@ SELECT alike('SELECT tenancy.revoke_invite(%1$L)', 'hers', 'fake');
 SELECT act('alice');
 SELECT count(*) FROM tenancy.pending_invites WHERE id = id('hers');
 
--- behaviours 37 and 38: on accepting, checks come in this order: wrong account
--- (with the invited address masked), expired, already a member
+-- attack 144, behaviours 37 and 38: on accepting, checks come in this order: wrong
+-- account (with the invited address masked), expired, already a member
 SELECT act('bob');
 SELECT invite_id, token FROM tenancy.create_invite(id('rival'), 'alice@regress.example') \gset
 RESET ROLE;
@@ -140,9 +142,29 @@ SELECT tenancy.remove_member(id('rival'), id('alice'));
 SELECT email, masked_email FROM unnest(ARRAY['a@b.example', 'ab@b.example', 'abc@b.example', 'member1@b.example']) email,
 	LATERAL tenancy.create_invite(id('rival'), email) i, LATERAL tenancy.preview_invite(i.token);
 
--- behaviour 39: valid up to and including 72 hours, not a microsecond longer, by
--- the clock and not by the start of the transaction
+-- attack 141, behaviour 39: valid up to and including 72 hours, not a microsecond
+-- longer, by the clock and not by the start of the transaction; and 72 hours they
+-- are whatever the time zone does meanwhile
 SELECT expires_at - created_at FROM tenancy.invites WHERE email = 'a@b.example';
+RESET ROLE;
+SET TimeZone = 'Europe/Berlin';
+SELECT extract(epoch FROM tenancy._invite_lifetime()) AS seconds;
+SELECT '2026-10-24 12:00'::timestamptz + tenancy._invite_lifetime() AS over_a_clock_change;
+RESET TimeZone;
+-- ... the setting can be shorter or longer, and not senseless
+CREATE FUNCTION lasts(lifetime text) RETURNS text LANGUAGE plpgsql
+AS $$
+DECLARE
+	outcome text;
+BEGIN
+	PERFORM set_config('tenancy.invite_lifetime', lifetime, true);
+	outcome := attempt($q$SELECT tenancy.create_invite(id('rival'), 'ab@b.example')$q$);
+	RETURN concat_ws(' ', outcome, (SELECT i.expires_at - i.created_at FROM tenancy.invites i WHERE i.email = 'ab@b.example'));
+END
+$$;
+DELETE FROM tenancy.invites WHERE email = 'ab@b.example';
+SELECT lifetime, lasts(lifetime) FROM unnest('{garbage,"",0,-1 day,1 month -31 days,1001 years,100000000000 years,1 microsecond,1 month}'::text[]) lifetime;
+SET ROLE :app;
 SELECT invite_id, token FROM tenancy.create_invite(id('rival'), 'max@regress.example') \gset
 SELECT act('max');
 BEGIN;
@@ -209,7 +231,8 @@ SELECT act('max');
 SELECT attempt(format('SELECT tenancy.accept_invite(%L)', :'token'));
 SELECT called(user_id), level, invited_by FROM tenancy.members WHERE user_id = id('max') AND organization_id = id('rival');
 
--- who was shown the door cannot come back by an invite that was left open
+-- attack 148: who was shown the door cannot come back by an invite that was left
+-- open, nor by the one they came by
 SELECT act('alice');
 SELECT token FROM tenancy.create_invite(id('acme'), 'bob@regress.example') \gset
 RESET ROLE;
@@ -218,6 +241,30 @@ SET ROLE :app;
 SELECT tenancy.remove_member(id('acme'), id('bob'));
 SELECT act('bob');
 SELECT attempt(format('SELECT tenancy.accept_invite(%L)', :'token'));
+SELECT act('alice');
+SELECT token FROM tenancy.create_invite(id('acme'), 'bob@regress.example') \gset
+SELECT act('bob');
+SELECT attempt(format('SELECT tenancy.accept_invite(%L)', :'token'));
+SELECT act('alice');
+SELECT tenancy.remove_member(id('acme'), id('bob'));
+SELECT act('bob');
+SELECT attempt(format('SELECT tenancy.accept_invite(%L)', :'token'));
+-- attack 146: an inviter who was shown the door leaves no invite behind
+SELECT act('adam');
+SELECT token FROM tenancy.create_invite(id('acme'), 'bob@regress.example') \gset
+SELECT act('alice');
+SELECT tenancy.remove_member(id('acme'), id('adam'));
+SELECT act('bob');
+SELECT attempt(format('SELECT tenancy.accept_invite(%L)', :'token'));
+-- attack 143: one open invite for an address at most, so that no second one with
+-- another author or end is left when the first was accepted
+SELECT act('alice');
+SELECT token AS first FROM tenancy.create_invite(id('acme'), 'bob@regress.example') \gset
+SELECT token AS second FROM tenancy.create_invite(id('acme'), 'Bob@Regress.Example') \gset
+SELECT act('bob');
+SELECT attempt(format('SELECT tenancy.accept_invite(%L)', :'second')), attempt(format('SELECT tenancy.accept_invite(%L)', :'first'));
+SELECT act('alice');
+SELECT tenancy.remove_member(id('acme'), id('bob'));
 
 -- attack 139: an organization that is gone takes its invites along, without a
 -- word about tables
