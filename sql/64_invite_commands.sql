@@ -81,6 +81,11 @@ BEGIN
 	RETURNING id INTO invite_id;
 
 	PERFORM tenancy._enqueue_invite(invite_id, _create_invite.token);
+	-- Where mail is sent, whoever holds the token has been sent it.  The inviter
+	-- could otherwise open an account with anybody's address.
+	IF tenancy._mail_is_enabled() THEN
+		token := NULL;
+	END IF;
 END
 $$;
 COMMENT ON FUNCTION tenancy._create_invite(uuid, text) IS
@@ -102,7 +107,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenancy.create_invite(uuid, text) IS
-	'Invites an address into an organization, replacing its open invite; the token is shown this once.';
+	'Invites an address into an organization, replacing its open invite; the token is shown this once, and not at all where it is mailed.';
 REVOKE ALL ON FUNCTION tenancy.create_invite(uuid, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tenancy.create_invite(uuid, text) TO PUBLIC;
 

@@ -282,7 +282,10 @@ SELECT count(*) FROM tenancy.notifications;
 SET tenancy.email_enabled = on;
 SET ROLE :app;
 SELECT attempt($$SELECT tenancy.create_invites(id('rival'), '{x@regress.example,broken}')$$);
-SELECT token FROM tenancy.create_invite(id('rival'), 'alice@regress.example') \gset
+-- whoever holds the token was sent it: the inviter does not get it
+SELECT count(*), count(token) FROM tenancy.create_invites(id('rival'), '{x@regress.example,y@regress.example}');
+SELECT count(tenancy.revoke_invite(i.id)) FROM tenancy.pending_invites i WHERE i.email ~ '^[xy]@';
+SELECT mailed(invite_id) AS token FROM tenancy.create_invite(id('rival'), 'alice@regress.example') \gset
 RESET ROLE;
 SELECT kind, called(organization_id), recipient, payload ->> 'reply_to' FROM tenancy.notifications ORDER BY 1, 3;
 -- ... and once it is accepted it is not sent any more
@@ -298,11 +301,11 @@ DELETE FROM tenancy.notifications;
 SET ROLE :app;
 SELECT act('eve');
 SELECT remember('fresh', tenancy.create_organization('Fresh'));
-SELECT token AS dans FROM tenancy.create_invite(id('fresh'), 'dan@regress.example') \gset
-SELECT token AS maxs FROM tenancy.create_invite(id('fresh'), 'max@regress.example') \gset
-SELECT token AS zoes FROM tenancy.create_invite(id('fresh'), 'zoe@regress.example') \gset
-SELECT token AS bobs FROM tenancy.create_invite(id('fresh'), 'bob@regress.example') \gset
-SELECT token AS alices FROM tenancy.create_invite(id('fresh'), 'alice@regress.example') \gset
+SELECT mailed(invite_id) AS dans FROM tenancy.create_invite(id('fresh'), 'dan@regress.example') \gset
+SELECT mailed(invite_id) AS maxs FROM tenancy.create_invite(id('fresh'), 'max@regress.example') \gset
+SELECT mailed(invite_id) AS zoes FROM tenancy.create_invite(id('fresh'), 'zoe@regress.example') \gset
+SELECT mailed(invite_id) AS bobs FROM tenancy.create_invite(id('fresh'), 'bob@regress.example') \gset
+SELECT mailed(invite_id) AS alices FROM tenancy.create_invite(id('fresh'), 'alice@regress.example') \gset
 RESET ROLE;
 CREATE FUNCTION mails() RETURNS SETOF text LANGUAGE sql
 AS $$

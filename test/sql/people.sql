@@ -37,12 +37,12 @@ SET ROLE :app;
 SELECT act('alice');
 SELECT tenancy.add_project_member(id('hidden'), id('mia'), 'member');
 SELECT act('bob');
-SELECT token AS from_rival FROM tenancy.create_invite(id('rival'), 'mia@regress.example') \gset
+SELECT mailed(invite_id) AS from_rival FROM tenancy.create_invite(id('rival'), 'mia@regress.example') \gset
 SELECT act('mia');
 SELECT tenancy.create_session(id('mia')) AS session \gset
 SELECT tenancy.switch_project(id('hidden'));
-SELECT token AS eves FROM tenancy.create_invite(id('acme'), 'eve@regress.example') \gset
-SELECT token AS dans FROM tenancy.create_invite(id('acme'), 'dan@regress.example') \gset
+SELECT mailed(invite_id) AS eves FROM tenancy.create_invite(id('acme'), 'eve@regress.example') \gset
+SELECT mailed(invite_id) AS dans FROM tenancy.create_invite(id('acme'), 'dan@regress.example') \gset
 SELECT act('eve');
 SELECT tenancy.accept_invite(:'eves');
 RESET ROLE;
@@ -118,9 +118,9 @@ RESET ROLE;
 DELETE FROM tenancy.notifications;
 SET ROLE :app;
 SELECT act('eve');
-SELECT tenancy.create_invite(id('acme'), 'zoe@regress.example') IS NOT NULL;
+SELECT invite_id IS NOT NULL FROM tenancy.create_invite(id('acme'), 'zoe@regress.example');
 SELECT act('alice');
-SELECT token FROM tenancy.create_invite(id('acme'), 'bob@regress.example') \gset
+SELECT mailed(invite_id) AS token FROM tenancy.create_invite(id('acme'), 'bob@regress.example') \gset
 SELECT act('bob');
 SELECT tenancy.accept_invite(:'token');
 SELECT tenancy.sign_out();
