@@ -1,6 +1,7 @@
 # Everyday targets: all, install, test, test-sanitized, test-versions,
-# installcheck, demo, demo-shell.  Those that test take names:
-# make test TESTS='access invites'
+# installcheck, demo, demo-shell, bench.  Those that test take names:
+# make test TESTS='access invites'; so does bench, and a size, tiny, small or
+# large: make bench SCALE=tiny WORKLOADS='latest pool'
 
 EXTENSION = tenancy
 EXTVERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" tenancy.control)
@@ -82,6 +83,9 @@ ready-demo: install-here
 ready-demo-shell: install-here
 	@scripts/with-cluster examples/demo.sh --shell
 
+ready-bench: install-here
+	@SCALE='$(SCALE)' scripts/with-cluster bench/run $(WORKLOADS)
+
 # Tests what is installed already.
 installcheck:
 	@scripts/with-cluster test/run $(TESTS)
@@ -98,13 +102,13 @@ endif
 # From nothing: these install the Debian packages they lack, then read this
 # file again
 # ---------------------------------------------------------------------
-test test-sanitized demo demo-shell:
-	@scripts/setup
+test test-sanitized demo demo-shell bench:
+	@scripts/setup $@
 	@$(MAKE) --no-print-directory --silent ready-$@
 
 # On the PostgreSQL of other Debian releases, each in a system of its own.
 test-versions:
 	@exec env TESTS='$(TESTS)' scripts/test-versions $(SUITES)
 
-.PHONY: test test-sanitized test-versions demo demo-shell installcheck install-here \
-	ready-test ready-test-sanitized ready-demo ready-demo-shell
+.PHONY: test test-sanitized test-versions demo demo-shell bench installcheck \
+	install-here ready-test ready-test-sanitized ready-demo ready-demo-shell ready-bench

@@ -1,0 +1,1 @@
+EXPLAIN SELECT count(*) FROM {rows} WHERE {visible};
