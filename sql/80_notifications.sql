@@ -279,6 +279,30 @@ COMMENT ON FUNCTION tenancy.fail_notification(uuid, text) IS
 	'Reports that a claimed mail could not be sent: it is due again later, or given up; for the mailer.';
 REVOKE ALL ON FUNCTION tenancy.fail_notification(uuid, text) FROM PUBLIC;
 
+-- A mailer that is told to stop, or finds no mail server, has not tried what is
+-- left of its batch: that costs the mail neither an attempt nor time.
+CREATE FUNCTION tenancy.release_notification(id uuid)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+	UPDATE tenancy.notifications w
+	SET claimed_at = NULL, due_at = clock_timestamp(), attempts = w.attempts - 1
+	WHERE w.id = release_notification.id
+	  AND w.claimed_at IS NOT NULL;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION 'notification is not claimed'
+			USING ERRCODE = 'no_data_found';
+	END IF;
+	NOTIFY tenancy_notifications;
+END
+$$;
+COMMENT ON FUNCTION tenancy.release_notification(uuid) IS
+	'Gives back a claimed mail that was not tried: it is due at once; for the mailer.';
+REVOKE ALL ON FUNCTION tenancy.release_notification(uuid) FROM PUBLIC;
+
 -- A superuser's tool; with their own rights only, hence no SECURITY DEFINER.
 CREATE FUNCTION tenancy.grant_mailer(role regrole)
 RETURNS void
@@ -297,7 +321,8 @@ BEGIN
 	EXECUTE 'GRANT EXECUTE ON FUNCTION
 				 tenancy.claim_notifications(integer),
 				 tenancy.complete_notification(uuid),
-				 tenancy.fail_notification(uuid, text)
+				 tenancy.fail_notification(uuid, text),
+				 tenancy.release_notification(uuid)
 			 TO ' || mailer;
 END
 $$;

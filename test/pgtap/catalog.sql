@@ -45,7 +45,7 @@ SELECT isnt(obj_description('tenancy'::regnamespace, 'pg_namespace'), NULL, 'the
 -- have another one; UNSAFE is the default, so whoever is not VOLATILE must be SAFE.
 SELECT set_eq($$SELECT proname FROM functions WHERE provolatile = 'v' AND NOT is_internal$$, $$VALUES
 	('accept_invite'), ('accept_invite_as_new_user'), ('act_as'), ('add_project_member'), ('assign_owner'), ('authenticate'),
-	('claim_notifications'), ('complete_notification'), ('fail_notification'), ('forget_user'), ('grant_mailer'), ('requeue_notification'),
+	('claim_notifications'), ('complete_notification'), ('fail_notification'), ('forget_user'), ('grant_mailer'), ('release_notification'), ('requeue_notification'),
 	('revoke_session'), ('update_my_name'),
 	('create_invite'), ('create_invites'), ('create_organization'), ('create_project'), ('create_session'), ('create_user'),
 	('delete_organization'), ('delete_project'), ('delete_user'), ('grant_application'), ('leave_organization'), ('leave_project'),
@@ -106,7 +106,7 @@ SELECT is_empty($$SELECT signature FROM functions WHERE is_public AND 'internal'
 SELECT set_eq($$SELECT proname FROM functions WHERE NOT is_internal AND NOT is_public$$, $$VALUES
 	('act_as'), ('assign_owner'), ('create_session'), ('create_user'), ('delete_user'), ('grant_application'), ('revoke_sessions'),
 	('set_plan'), ('set_user_active'), ('forget_user'), ('grant_mailer'), ('claim_notifications'), ('complete_notification'),
-	('fail_notification'), ('requeue_notification')$$, 'trusted functions are not PUBLIC''s');
+	('fail_notification'), ('release_notification'), ('requeue_notification')$$, 'trusted functions are not PUBLIC''s');
 SELECT is_empty($$SELECT signature, a.grantee::regrole FROM functions f, aclexplode(f.proacl) a WHERE a.grantee NOT IN (0, f.proowner)$$,
 				'no function is granted to a role');
 

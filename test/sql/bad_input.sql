@@ -70,6 +70,7 @@ INSERT INTO calls (function, arguments, kinds) VALUES
 	('claim_notifications', '{1}', '{number}'),
 	('complete_notification', '{claimed}', '{claimed notification}'),
 	('fail_notification', '{claimed,refused}', '{claimed notification,error}'),
+	('release_notification', '{claimed}', '{claimed notification}'),
 	('requeue_notification', '{dead}', '{dead notification}');
 UPDATE calls SET actor = 'adam' WHERE function = 'leave_organization';
 UPDATE calls SET actor = 'eve' WHERE function = 'accept_invite';

@@ -127,6 +127,13 @@ SELECT attempt(format('SELECT tenancy.complete_notification(%L)', mail('d')));
 SELECT attempt(format('SELECT tenancy.fail_notification(%L, ''no'')', mail('d')));
 SELECT tenancy.fail_notification(mail('b'), 'no');
 SELECT attempt(format('SELECT tenancy.fail_notification(%L, ''no'')', mail('b')));
+-- What was claimed and is not tried can be given back: it is due at once, and has
+-- all of its attempts.
+SELECT attempt(format('SELECT tenancy.release_notification(%L)', mail('d')));
+SELECT recipient, attempts FROM tenancy.claim_notifications();
+SELECT tenancy.release_notification(mail('d'));
+SELECT attempt(format('SELECT tenancy.release_notification(%L)', mail('d')));
+SELECT outbox();
 -- bad input
 SELECT attempt('SELECT tenancy.claim_notifications(NULL)');
 SELECT attempt('SELECT tenancy.claim_notifications(0)');
@@ -216,6 +223,7 @@ SELECT (SELECT count(*) FROM tenancy.users), (SELECT count(*) FROM tenancy.membe
 SET ROLE :app;
 SELECT attempt(command) FROM unnest(ARRAY['SELECT FROM tenancy.notifications', 'SELECT FROM tenancy.dead_notifications',
 	'SELECT tenancy.claim_notifications()', 'SELECT tenancy.complete_notification(NULL)', 'SELECT tenancy.fail_notification(NULL, NULL)',
+	'SELECT tenancy.release_notification(NULL)',
 	'SELECT tenancy.requeue_notification(NULL)', format('SELECT tenancy.grant_mailer(%L)', :'client')]) command;
 RESET ROLE;
 SELECT attempt('SELECT tenancy.grant_mailer(NULL)');
