@@ -29,7 +29,7 @@ SCRIPT = sql/$(EXTENSION)--$(EXTVERSION).sql
 
 DATA = $(wildcard sql/$(EXTENSION)--*--*.sql)
 DATA_built = $(SCRIPT)
-EXTRA_CLEAN = build
+EXTRA_CLEAN = build bin $(MAILER_OBJS)
 
 # The server's own headers do not compile under all of -Wextra.
 WERROR ?= -Werror
@@ -38,6 +38,22 @@ PG_CPPFLAGS = -DTENANCY_VERSION='"$(EXTVERSION)"'
 SHLIB_LINK = -Wl,-Bsymbolic-functions
 PG_CFLAGS = -std=gnu11 -Wall -Wextra $(WERROR) \
 	-Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers
+
+# The mailer is a program of its own: no flag of the extension's is for it.
+MAILER_OBJS = \
+	mailer/main.o \
+	mailer/options.o \
+	mailer/outbox.o \
+	mailer/smtp.o \
+	mailer/template.o \
+	mailer/text.o \
+	mailer/stop.o \
+	mailer/log.o
+MAILER_CFLAGS ?= -O2 -g
+MAILER_FLAGS = -std=gnu11 -Wall -Wextra $(WERROR) -D_FORTIFY_SOURCE=2 \
+	-fstack-protector-strong -fPIE
+CURL_CONFIG ?= curl-config
+HAVE_CURL := $(shell command -v $(CURL_CONFIG) 2>/dev/null)
 
 # No bitcode: it would need a clang of the server's own version.
 override with_llvm = no
@@ -61,6 +77,35 @@ $(OBJS): $(wildcard src/*.h) tenancy.control Makefile
 # The directory is named too, so that a part that was taken away is noticed.
 $(SCRIPT): $(PARTS) sql
 	cat $(PARTS) >$@
+
+# ---------------------------------------------------------------------
+# The mailer, where libcurl's development files are
+# ---------------------------------------------------------------------
+maildir = $(datadir)/$(EXTENSION)
+
+ifneq ($(HAVE_CURL),)
+all: bin/tenancy-mailer
+install: install-mailer
+endif
+
+mailer/%.o: mailer/%.c $(wildcard mailer/*.h) tenancy.control Makefile
+	$(CC) $(MAILER_FLAGS) $(MAILER_CFLAGS) $(COPT) -DTENANCY_VERSION='"$(EXTVERSION)"' \
+		-DTEMPLATES='"$(maildir)/mail"' -I$(includedir) $(shell $(CURL_CONFIG) --cflags) -c -o $@ $<
+
+bin/tenancy-mailer: $(MAILER_OBJS)
+	@mkdir -p bin
+	$(CC) $(MAILER_CFLAGS) $(COPT) -pie -Wl,-z,relro,-z,now -o $@ $(MAILER_OBJS) \
+		-L$(libdir) -lpq $(shell $(CURL_CONFIG) --libs)
+
+install-mailer: bin/tenancy-mailer
+	$(MKDIR_P) '$(DESTDIR)$(bindir)' '$(DESTDIR)$(maildir)/mail'
+	$(INSTALL_PROGRAM) bin/tenancy-mailer '$(DESTDIR)$(bindir)/'
+	$(INSTALL_DATA) $(wildcard share/mail/*) '$(DESTDIR)$(maildir)/mail/'
+	sed 's,@bindir@,$(bindir),' share/tenancy-mailer.service >'$(DESTDIR)$(maildir)/tenancy-mailer.service'
+
+uninstall: uninstall-mailer
+uninstall-mailer:
+	rm -rf '$(DESTDIR)$(bindir)/tenancy-mailer' '$(DESTDIR)$(maildir)'
 
 # Into the server's directories, through sudo where they are not ours.
 install-here: all
@@ -111,4 +156,5 @@ test-versions:
 	@exec env TESTS='$(TESTS)' scripts/test-versions $(SUITES)
 
 .PHONY: test test-sanitized test-versions demo demo-shell bench installcheck \
-	install-here ready-test ready-test-sanitized ready-demo ready-demo-shell ready-bench
+	install-here ready-test ready-test-sanitized ready-demo ready-demo-shell \
+	ready-bench install-mailer uninstall-mailer
