@@ -15,7 +15,7 @@ use Fixture;
 
 my $folder = PostgreSQL::Test::Utils::tempdir;
 my $node = PostgreSQL::Test::Cluster->new('mailer');
-$node->init;
+$node->init(extra => [ '--encoding=UTF8', '--no-locale' ]);
 $node->append_conf('postgresql.conf', "tenancy.email_enabled = on");
 $node->start;
 populate($node, 'postgres');
@@ -149,7 +149,7 @@ sql(q{
 # Whatever waits or is claimed is due now.
 sub hurry
 {
-	sql('UPDATE tenancy.notifications SET due_at = clock_timestamp() WHERE sent_at IS NULL');
+	sql('UPDATE tenancy.notifications SET due_at = clock_timestamp() WHERE sent_at IS NULL; NOTIFY tenancy_notifications');
 	return;
 }
 
@@ -341,8 +341,10 @@ like(last_error('bounce'), qr{rejected for <\*+\@x\.example>: https://app\.examp
 for my $name (qw(drop stall lose))
 {
 	sql(qq{SELECT enqueue('$name'); SELECT pg_sleep(0.002); SELECT enqueue('after$name')});
+	my $begin = time;
 	($code, $log) = once('--timeout=1');
 	is($code, 3, "$name: ends");
+	cmp_ok(time - $begin, '<', 10, "$name: in time");
 	is(state($name), 'waiting 1', "$name: the message waits");
 	is(state("after$name"), 'waiting 0', "$name: what came behind it was not tried, and costs it nothing");
 }
@@ -380,7 +382,7 @@ append_to_file("$folder/mailer.conf", "user = postman\npassword-file = $folder/p
 # Left running
 # ---------------------------------------------------------------------
 
-my $mailer = start_mailer();
+my $mailer = start_mailer('--poll=60');
 sql(q{SELECT enqueue('notified')});
 ok(await_state('notified', qr/sent 1/), 'a waiting mailer is woken');
 stop_server('tls');
@@ -404,14 +406,19 @@ sql(q{SELECT enqueue('again')});
 ok(await_state('again', qr/sent 1/), 'listens again');
 $node->stop;
 sleep 0.7;
-is((stop_mailer($mailer, 'INT'))[0], 0, 'stops while there is no database');
+($code, $log) = stop_mailer($mailer, 'INT');
+is($code, 0, 'stops while there is no database');
+like($log, qr/^tenancy-mailer: could not complete a notification: .*\n(?:.*\n)*tenancy-mailer: sent /m,
+	'a message had been sent while it was away');
 ($code, $log) = once();
 is($code, 2, 'no database');
 $node->start;
 
 # Told to stop in the middle.
-sql(q{SELECT enqueue('slow' || n) FROM generate_series(11, 18) n});
 $mailer = start_mailer();
+sql(q{SELECT enqueue('polled'); UPDATE tenancy.notifications SET due_at = clock_timestamp() + '1 s' WHERE recipient ~ '^polled'});
+ok(await_state('polled', qr/sent 1/), 'what becomes due without a notification is found');
+sql(q{SELECT enqueue('slow' || n) FROM generate_series(11, 18) n});
 ok(await_arrivals('slow', 5), 'sending');
 is((stop_mailer($mailer))[0], 0, 'stops');
 my $sent = files('slow') - 4;
