@@ -79,11 +79,11 @@ $(SCRIPT): $(PARTS) sql
 	cat $(PARTS) >$@
 
 # ---------------------------------------------------------------------
-# The mailer, where libcurl's development files are
+# The mailer, where the development files of libcurl and libpq are
 # ---------------------------------------------------------------------
 maildir = $(datadir)/$(EXTENSION)
 
-ifneq ($(HAVE_CURL),)
+ifneq ($(and $(HAVE_CURL),$(wildcard $(includedir)/libpq-fe.h)),)
 all: bin/tenancy-mailer
 install: install-mailer
 endif

@@ -8,7 +8,7 @@
  * message that has left is not on record.  Only the end of this program
  * between the two makes a second delivery.
  */
-#define _GNU_SOURCE				/* nanosleep */
+#define _GNU_SOURCE				/* nanosleep, CLOCK_BOOTTIME */
 #include <stdlib.h>
 #include <time.h>
 
@@ -122,11 +122,25 @@ deliver(const Notification *notification)
 	return ROUND_EMPTY;
 }
 
-/* Claims a batch and sends it; what is not tried is given back. */
+/* Seconds since some moment, those that the machine was asleep included. */
+static time_t
+clockSeconds(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_BOOTTIME, &time);
+	return time.tv_sec;
+}
+
+/*
+ * Claims a batch and sends it; what is not tried is given back.  No message
+ * is begun when its claim may be about to lapse; and when it may have lapsed,
+ * nothing is given back, since it would be another mailer's claim.
+ */
 static Round
 workOffBatch(int *count)
 {
-	time_t		start = time(NULL);
+	time_t		start = clockSeconds();
 	Round		round = ROUND_EMPTY;
 	OutboxStatus status = OutboxClaim(options.batch, count);
 
@@ -135,14 +149,14 @@ workOffBatch(int *count)
 	for (int i = 0; i < *count; i++)
 	{
 		Notification notification;
+		time_t		age = clockSeconds() - start;
 
 		OutboxClaimed(i, &notification);
 		if (StopRequested() && round == ROUND_EMPTY)
 			round = ROUND_STOPPED;
-		/* long before the claim lapses */
-		if (round == ROUND_EMPTY && time(NULL) - start <= options.timeout)
+		if (round == ROUND_EMPTY && age <= options.timeout)
 			round = deliver(&notification);
-		else if (OutboxIsConnected())
+		else if (OutboxIsConnected() && age <= 4 * options.timeout)
 			OutboxRelease(notification.id);
 	}
 	return round;
@@ -215,9 +229,15 @@ main(int argc, char *argv[])
 	StopInstall();
 	LogLine("started, version %s, mail server %s", TENANCY_VERSION, options.server);
 
-	while ((round = workOff()) != ROUND_UNRECORDED && round != ROUND_STOPPED &&
-		   !options.once && !StopRequested())
+	for (;;)
+	{
+		round = workOff();
+		if (round == ROUND_UNRECORDED || round == ROUND_STOPPED || options.once)
+			break;
 		await(round);
+		if (StopRequested())
+			break;
+	}
 
 	LogLine("stopped");
 	OutboxDisconnect();

@@ -45,6 +45,14 @@ OutboxIsConnected(void)
 	return connection != NULL;
 }
 
+/* What the server says unasked is a line of our log like any other. */
+static void
+logNotice(void *unused, const char *message)
+{
+	(void) unused;
+	LogLine("%s", message);
+}
+
 /*
  * The limits are defaults that the connection string can change.  They keep
  * a server that is gone without a word from holding the mailer for ever.
@@ -78,6 +86,7 @@ OutboxConnect(const char *conninfo)
 		return false;
 	}
 
+	PQsetNoticeProcessor(connection, logNotice, NULL);
 	/* Listen first, claim then: what comes in between is not missed. */
 	result = PQexec(connection,
 					"SET search_path = pg_catalog, pg_temp;"

@@ -408,6 +408,7 @@ $node->stop;
 sleep 0.7;
 ($code, $log) = stop_mailer($mailer, 'INT');
 is($code, 0, 'stops while there is no database');
+is(scalar(grep { !/^tenancy-mailer: / } split /\n/, $log), 0, 'every line of its log is its own');
 like($log, qr/^tenancy-mailer: could not complete a notification: .*\n(?:.*\n)*tenancy-mailer: sent /m,
 	'a message had been sent while it was away');
 ($code, $log) = once();
@@ -508,8 +509,8 @@ is(join(' ', grep { !/\*.?\@/ } map { /\S+\@\S+/g } grep { /: (?:could not )?sen
 	'no address that is not masked');
 unlike($logs, qr/runtime error|Sanitizer/, 'no sanitizer spoke');
 # The mailer is the one client here whose statements have parameters.
-my @statements = grep { /execute <unnamed>|parameters: / } split /\n/, slurp_file($node->logfile);
-cmp_ok(scalar(@statements), '>', 500, 'the server logged what the mailer asked');
+my @statements = grep { /execute <unnamed>|parameters: /i } split /\n/, slurp_file($node->logfile);
+cmp_ok(scalar(@statements), '>', 300, 'the server logged what the mailer asked');
 is(scalar(grep { /tni_[0-9a-f]/ } @statements), 0, 'without a token');
 is(sql(q{SELECT count(*) FROM tenancy.notifications WHERE last_error ~ 'tni_[0-9a-f]'}), 0, 'nor in an error on record');
 done_testing();
