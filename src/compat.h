@@ -62,6 +62,17 @@ CheckedRole(const PlannedStmt *statement, const RangeTblEntry *entry)
 #endif
 }
 
+/* Memory of a setting's own, NULL if there is none; 16 wants it from guc.c. */
+static inline void *
+AllocateForSetting(size_t size)
+{
+#if PG_VERSION_NUM >= 160000
+	return guc_malloc(LOG, size);
+#else
+	return malloc(size);
+#endif
+}
+
 /* 18: no execute_once */
 #if PG_VERSION_NUM >= 180000
 #define EXECUTOR_RUN_PARAMETERS \

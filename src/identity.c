@@ -32,9 +32,23 @@
 #include "identity.h"
 #include "privileged.h"
 
+/* What a setting says, taken apart when it is set; in memory of the setting. */
+typedef struct Claim
+{
+	IdentityKind kind;
+	pg_uuid_t	subject;
+	pg_uuid_t	credential;
+	uint32		series;			/* of a session-wide one, or 0 */
+} Claim;
+
 static char *identitySetting = NULL;
 static char *userSetting = NULL;
 static char *projectSetting = NULL;
+
+/* NULL where the setting is empty */
+static const Claim *identityClaim = NULL;
+static const Claim *userClaim = NULL;
+static const pg_uuid_t *currentProject = NULL;
 
 static struct config_generic *identityRecord;
 static struct config_generic *userRecord;
@@ -55,26 +69,26 @@ PG_FUNCTION_INFO_V1(tenancy_session_id);
 
 /* ---- the settings ---- */
 
-/* Parse a uuid without raising; the empty string is no uuid. */
+/* Parse a uuid of that many characters without raising. */
 static bool
-parseUuid(const char *text, pg_uuid_t *id)
+parseUuid(const char *text, size_t length, pg_uuid_t *id)
 {
 	int			digits = 0;
 
 	memset(id, 0, sizeof(*id));
-	for (const char *c = text; *c; c++)
+	for (size_t i = 0; i < length; i++)
 	{
+		char		c = text[i];
 		int			value;
 
-		if (*c == '-' && (c - text == 8 || c - text == 13 ||
-						  c - text == 18 || c - text == 23))
+		if (c == '-' && (i == 8 || i == 13 || i == 18 || i == 23))
 			continue;
-		if (*c >= '0' && *c <= '9')
-			value = *c - '0';
-		else if (*c >= 'a' && *c <= 'f')
-			value = *c - 'a' + 10;
-		else if (*c >= 'A' && *c <= 'F')
-			value = *c - 'A' + 10;
+		if (c >= '0' && c <= '9')
+			value = c - '0';
+		else if (c >= 'a' && c <= 'f')
+			value = c - 'a' + 10;
+		else if (c >= 'A' && c <= 'F')
+			value = c - 'A' + 10;
 		else
 			return false;
 		if (digits >= 2 * UUID_LEN)
@@ -85,15 +99,24 @@ parseUuid(const char *text, pg_uuid_t *id)
 	return digits == 2 * UUID_LEN;
 }
 
+/* The same for a setting's value; complains as check hooks do. */
 static bool
-isUuidOrEmpty(const char *value)
+checkUuid(const char *value, pg_uuid_t *id)
 {
-	pg_uuid_t	id;
-
-	if (*value == '\0' || parseUuid(value, &id))
+	if (parseUuid(value, strlen(value), id))
 		return true;
 	GUC_check_errdetail("The value must be a uuid, or empty.");
 	return false;
+}
+
+/* Hand something to the assign hook; false when there is no memory. */
+static bool
+passOn(void **extra, const void *data, size_t size)
+{
+	*extra = AllocateForSetting(size);
+	if (*extra != NULL)
+		memcpy(*extra, data, size);
+	return *extra != NULL;
 }
 
 /* Who acts may be said by a statement, never by stored configuration. */
@@ -111,31 +134,62 @@ isSaidNow(GucSource source)
 static bool
 checkUser(char **newval, void **extra, GucSource source)
 {
+	Claim		claim = {.kind = IDENTITY_USER};
+
 	if (**newval == '\0')
 		return true;
-	return isUuidOrEmpty(*newval) && isSaidNow(source);
+	return checkUuid(*newval, &claim.subject) && isSaidNow(source) &&
+		passOn(extra, &claim, sizeof(claim));
 }
 
 static bool
 checkProject(char **newval, void **extra, GucSource source)
 {
-	return isUuidOrEmpty(*newval);
+	pg_uuid_t	project;
+
+	if (**newval == '\0')
+		return true;
+	return checkUuid(*newval, &project) && passOn(extra, &project, sizeof(project));
+}
+
+/* Take apart "kind subject credential series", as writeIdentity() wrote it. */
+static bool
+parseClaim(const char *text, Claim *claim)
+{
+	const size_t uuid = 36;		/* its length as text */
+	const char *subject = text + 2;
+	const char *credential = subject + uuid + 1;
+	const char *series = credential + uuid + 1;
+
+	memset(claim, 0, sizeof(*claim));
+	if (strlen(text) <= series - text ||
+		!parseUuid(subject, uuid, &claim->subject) ||
+		!parseUuid(credential, uuid, &claim->credential))
+		return false;
+	claim->series = strtoul(series, NULL, 10);
+	claim->kind = *text == 'u' ? IDENTITY_USER :
+		*text == 's' ? IDENTITY_SESSION :
+		*text == 't' ? IDENTITY_TOKEN : IDENTITY_NOBODY;
+	return true;
 }
 
 /* Parallel workers receive what the leader was allowed to set. */
 static bool
 checkIdentity(char **newval, void **extra, GucSource source)
 {
-	if (**newval == '\0' || InitializingParallelWorker)
+	Claim		claim;
+
+	if (**newval == '\0')
 		return true;
-	if (!writing)
+	if (!writing && !InitializingParallelWorker)
 	{
 		GUC_check_errcode(ERRCODE_INSUFFICIENT_PRIVILEGE);
 		GUC_check_errmsg("setting \"tenancy.identity\" cannot be set directly");
 		GUC_check_errhint("Use tenancy.authenticate().");
 		return false;
 	}
-	return isSaidNow(source);
+	return (InitializingParallelWorker || isSaidNow(source)) &&
+		parseClaim(*newval, &claim) && passOn(extra, &claim, sizeof(claim));
 }
 
 /* From now on IdentityRead() may answer something else. */
@@ -148,21 +202,33 @@ mayHaveChanged(void)
 }
 
 static void
-assignAny(const char *newval, void *extra)
+assignProject(const char *newval, void *extra)
 {
+	currentProject = extra;
 	mayHaveChanged();
 }
 
-/*
- * Who acts has changed, for somebody or for nobody.  What the end of a
- * transaction or savepoint brings back is no such change.
- */
+/* What the end of a transaction or savepoint brings back is no such change. */
 static void
-assignIdentity(const char *newval, void *extra)
+claimHasChanged(void)
 {
 	mayHaveChanged();
 	if (IsTransactionState())
 		changed = true;
+}
+
+static void
+assignUser(const char *newval, void *extra)
+{
+	userClaim = extra;
+	claimHasChanged();
+}
+
+static void
+assignIdentity(const char *newval, void *extra)
+{
+	identityClaim = extra;
+	claimHasChanged();
 }
 
 /* Set one of our settings from C, whoever is the current user. */
@@ -192,15 +258,6 @@ isOfThisTransaction(const struct config_generic *record)
 
 /* ---- reading ---- */
 
-/* The series of a session-wide identity, 0 for one of a transaction. */
-static uint32
-identitySeries(void)
-{
-	const char *mark = strrchr(identitySetting, ' ');
-
-	return mark == NULL ? 0 : strtoul(mark + 1, NULL, 10);
-}
-
 /*
  * Does the value of tenancy.identity count now?  A worker believes its
  * leader, which has dropped what does not count (execution.c).
@@ -208,66 +265,44 @@ identitySeries(void)
 static bool
 identityCounts(void)
 {
-	return identitySetting[0] != '\0' &&
+	return identityClaim != NULL &&
 		(IsParallelWorker() || isOfThisTransaction(identityRecord) ||
-		 identitySeries() == series);
+		 identityClaim->series == series);
 }
 
 static bool
 userCounts(void)
 {
-	return userSetting[0] != '\0' &&
+	return userClaim != NULL &&
 		(IsParallelWorker() || isOfThisTransaction(userRecord));
 }
 
-/* Parse "kind subject credential series", as writeIdentity() wrote it. */
-static void
-readIdentity(Identity *who)
+/* What was said for this transaction goes before what is session-wide. */
+static const Claim *
+currentClaim(void)
 {
-	char		subject[37];
-	char		credential[37];
-	char		kind;
-	uint32		mark;
-
-	if (sscanf(identitySetting, "%c %36s %36s %u",
-			   &kind, subject, credential, &mark) != 4 ||
-		!parseUuid(subject, &who->subject) ||
-		!parseUuid(credential, &who->credential))
-		elog(ERROR, "malformed identity");
-	who->kind = kind == 'u' ? IDENTITY_USER :
-		kind == 's' ? IDENTITY_SESSION :
-		kind == 't' ? IDENTITY_TOKEN : IDENTITY_NOBODY;
-}
-
-/* Parse the settings. */
-static void
-readSettings(Identity *who)
-{
-	/* what was said for this transaction goes before what is session-wide */
-	bool		overruled = userCounts() && identitySeries() != 0;
-
-	memset(who, 0, sizeof(*who));
-	if (identityCounts() && !overruled)
-		readIdentity(who);
-	else if (userCounts() && parseUuid(userSetting, &who->subject))
-		who->kind = IDENTITY_USER;
-	who->narrowed = parseUuid(projectSetting, &who->project);
-	if (!who->narrowed)
-		memset(&who->project, 0, sizeof(who->project));
+	if (identityCounts() && (identityClaim->series == 0 || !userCounts()))
+		return identityClaim;
+	return userCounts() ? userClaim : NULL;
 }
 
 void
 IdentityRead(Identity *who)
 {
-	static Identity known;
-	static uint64 knownEpoch = 0;
+	const Claim *claim = currentClaim();
 
-	if (knownEpoch != epoch)
+	memset(who, 0, sizeof(*who));
+	if (claim != NULL)
 	{
-		readSettings(&known);
-		knownEpoch = epoch;
+		who->kind = claim->kind;
+		who->subject = claim->subject;
+		who->credential = claim->credential;
 	}
-	*who = known;
+	if (currentProject != NULL)
+	{
+		who->narrowed = true;
+		who->project = *currentProject;
+	}
 }
 
 uint64
@@ -289,9 +324,9 @@ IdentityListen(void (*newListener) (void))
 static void
 dropIdentity(bool everything)
 {
-	if (identitySetting[0] != '\0' && (everything || !identityCounts()))
+	if (identityClaim != NULL && (everything || !identityCounts()))
 		writeSetting("tenancy.identity", "", false);
-	if (userSetting[0] != '\0' && (everything || !userCounts()))
+	if (userClaim != NULL && (everything || !userCounts()))
 		writeSetting("tenancy.user_id", "", false);
 }
 
@@ -300,7 +335,7 @@ IdentityDropEnded(void)
 {
 	if (!IsInParallelMode())
 		dropIdentity(false);
-	return identitySetting[0] != '\0' || userSetting[0] != '\0';
+	return identityClaim != NULL || userClaim != NULL;
 }
 
 static void
@@ -314,10 +349,10 @@ xactCallback(XactEvent event, void *arg)
 		case XACT_EVENT_PRE_COMMIT:
 		case XACT_EVENT_PRE_PREPARE:
 			/* whoever signs in as somebody else ends a session-wide identity */
-			if (identitySetting[0] != '\0' &&
-				(userCounts() || identitySeries() != series))
+			if (identityClaim != NULL &&
+				(userCounts() || identityClaim->series != series))
 				writeSetting("tenancy.identity", "", false);
-			if (userSetting[0] != '\0')
+			if (userClaim != NULL)
 				writeSetting("tenancy.user_id", "", false);
 			break;
 		case XACT_EVENT_ABORT:
@@ -360,13 +395,13 @@ IdentityInit(void)
 							   &userSetting, "",
 							   PGC_SUSET,
 							   GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE,
-							   checkUser, assignIdentity, NULL);
+							   checkUser, assignUser, NULL);
 	DefineCustomStringVariable("tenancy.project_id",
 							   "The current project; narrows what is visible.",
 							   NULL,
 							   &projectSetting, "",
 							   PGC_USERSET, GUC_NOT_IN_SAMPLE,
-							   checkProject, assignAny, NULL);
+							   checkProject, assignProject, NULL);
 
 	identityRecord = FindSetting("tenancy.identity");
 	userRecord = FindSetting("tenancy.user_id");

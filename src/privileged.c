@@ -13,10 +13,19 @@
 
 #include "catalog/pg_authid.h"
 #include "miscadmin.h"
+#include "utils/plancache.h"
 #include "utils/snapmgr.h"
 
 #include "compat.h"
 #include "privileged.h"
+
+/* Until the nest level ends. */
+static void
+set(const char *name, const char *value)
+{
+	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+}
 
 void
 PrivilegedBegin(PrivilegedState *state)
@@ -27,9 +36,7 @@ PrivilegedBegin(PrivilegedState *state)
 						   SECURITY_LOCAL_USERID_CHANGE |
 						   SECURITY_RESTRICTED_OPERATION);
 	state->settings = NewGUCNestLevel();
-	(void) set_config_option("search_path", "pg_catalog, pg_temp",
-							 PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
+	set("search_path", "pg_catalog, pg_temp");
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 }
@@ -43,19 +50,51 @@ PrivilegedEnd(PrivilegedState *state)
 	SetUserIdAndSecContext(state->user, state->securityContext);
 }
 
+/* Is there a plan that can be executed as it is? */
+static bool
+isPlanned(SPIPlanPtr plan)
+{
+	const CachedPlanSource *source = linitial(SPI_plan_get_plan_sources(plan));
+
+	return source->is_valid && source->gplan != NULL && source->gplan->is_valid;
+}
+
+/*
+ * All these queries go from a few rows to a few others by indexes, in the order
+ * that they name the tables in.  They get a plan that does so also while the
+ * tables are small or not analyzed, and whatever the caller has set.
+ */
+static void
+planForIndexes(void)
+{
+	static const char *const on[] = {"enable_indexscan", "enable_nestloop"};
+	static const char *const off[] = {"enable_seqscan", "enable_bitmapscan",
+	"enable_hashjoin", "enable_mergejoin", "jit"};
+
+	set("plan_cache_mode", "force_generic_plan");
+	set("join_collapse_limit", "1");
+	for (int i = 0; i < lengthof(on); i++)
+		set(on[i], "on");
+	for (int i = 0; i < lengthof(off); i++)
+		set(off[i], "off");
+}
+
 void
 PrivilegedSelect(SPIPlanPtr *plan, const char *query,
 				 int nargs, Oid *types, Datum *values, Snapshot snapshot)
 {
 	if (*plan == NULL)
 	{
-		SPIPlanPtr	prepared = SPI_prepare(query, nargs, types);
+		SPIPlanPtr	prepared = SPI_prepare_cursor(query, nargs, types,
+													  CURSOR_OPT_GENERIC_PLAN);
 
 		if (prepared == NULL || SPI_keepplan(prepared) != 0)
 			elog(ERROR, "could not prepare a query: %s",
 				 SPI_result_code_string(SPI_result));
 		*plan = prepared;
 	}
+	if (plan_cache_mode == PLAN_CACHE_MODE_FORCE_CUSTOM_PLAN || !isPlanned(*plan))
+		planForIndexes();
 	if (snapshot == InvalidSnapshot)
 		snapshot = GetCatalogSnapshot(InvalidOid);
 	if (SPI_execute_snapshot(*plan, values, NULL, snapshot, InvalidSnapshot,
