@@ -4,14 +4,15 @@
  *
  * The predicates see to that row by row, but rows that were sorted or
  * aggregated already pass them no more, and those that an index found for the
- * one who started are not checked again.  So each query under row security
- * notes who acts when it starts, and is refused when it is asked to go on for
+ * one who started are not checked again.  So it is noted who acts when a query
+ * starts, and one under row security is refused when it is asked to go on for
  * somebody else.
  */
 #include "postgres.h"
 
 #include "executor/executor.h"
 #include "lib/ilist.h"
+#include "miscadmin.h"
 #include "utils/memutils.h"
 #include "utils/rls.h"
 
@@ -19,13 +20,14 @@
 #include "execution.h"
 #include "identity.h"
 
-/* A query that has started; lives in the query's memory. */
+/* A query that has started while somebody acted; lives in the query's memory. */
 typedef struct StartedQuery
 {
 	MemoryContextCallback forget;	/* called when that memory goes */
 	dlist_node	node;
 	QueryDesc  *query;
 	MemoryContext context;
+	Oid			user;			/* the current role then */
 	uint64		epoch;			/* of the identity */
 	Identity	who;			/* who acted when it started */
 } StartedQuery;
@@ -38,16 +40,21 @@ static ExecutorRun_hook_type previousRun = NULL;
 
 /* Whoever bypasses row security sees all rows, whoever acts. */
 static bool
-isUnderRowSecurity(const PlannedStmt *statement)
+isUnderRowSecurity(const StartedQuery *started)
 {
+	const PlannedStmt *statement = started->query->plannedstmt;
 	ListCell   *cell;
 
 	foreach(cell, statement->rtable)
 	{
 		const RangeTblEntry *entry = lfirst_node(RangeTblEntry, cell);
+		Oid			user;
 
-		if (entry->rtekind == RTE_RELATION &&
-			check_enable_rls(entry->relid, CheckedRole(statement, entry), true) == RLS_ENABLED)
+		if (entry->rtekind != RTE_RELATION)
+			continue;
+		user = CheckedRole(statement, entry);
+		if (check_enable_rls(entry->relid, OidIsValid(user) ? user : started->user,
+							 true) == RLS_ENABLED)
 			return true;
 	}
 	return false;
@@ -70,6 +77,7 @@ rememberQuery(QueryDesc *queryDesc)
 
 	started->query = queryDesc;
 	started->context = context;
+	started->user = GetUserId();
 	started->epoch = IdentityEpoch();
 	IdentityRead(&started->who);
 	dlist_push_head(&startedQueries, &started->node);
@@ -111,9 +119,10 @@ ExecutionRequireSameIdentity(void)
 	if (running == NULL || running->epoch == IdentityEpoch())
 		return;
 	IdentityRead(&who);
-	if (memcmp(&who, &running->who, sizeof(who)) != 0)
+	if (memcmp(&who, &running->who, sizeof(who)) == 0)
+		running->epoch = IdentityEpoch();
+	else if (isUnderRowSecurity(running))
 		ExecutionRefuseIdentity();
-	running->epoch = IdentityEpoch();
 }
 
 bool
@@ -137,7 +146,7 @@ executorStart(QueryDesc *queryDesc, int eflags)
 		standard_ExecutorStart(queryDesc, eflags);
 
 	/* what nobody's query has read already is nothing */
-	if (signedIn && isUnderRowSecurity(queryDesc->plannedstmt))
+	if (signedIn)
 		rememberQuery(queryDesc);
 }
 
