@@ -147,6 +147,16 @@ LANGUAGE c STABLE LEAKPROOF PARALLEL SAFE COST 1 SUPPORT tenancy._organization_s
 AS 'MODULE_PATHNAME', 'tenancy_is_member';
 COMMENT ON FUNCTION tenancy.is_member(uuid, tenancy.access_level) IS 'Is the current user in this organization, at that level or above?';
 
+CREATE FUNCTION tenancy.viewable_project(project uuid) RETURNS uuid
+LANGUAGE c STABLE PARALLEL SAFE COST 1
+AS 'MODULE_PATHNAME', 'tenancy_viewable_project';
+COMMENT ON FUNCTION tenancy.viewable_project(uuid) IS 'This project if the current user can see it, or NULL.';
+
+CREATE FUNCTION tenancy.viewable_organization(organization uuid, minimum tenancy.access_level DEFAULT 'member') RETURNS uuid
+LANGUAGE c STABLE PARALLEL SAFE COST 1
+AS 'MODULE_PATHNAME', 'tenancy_viewable_organization';
+COMMENT ON FUNCTION tenancy.viewable_organization(uuid, tenancy.access_level) IS 'This organization if the current user is in it, at that level or above, or NULL.';
+
 CREATE FUNCTION tenancy.viewable_projects() RETURNS uuid[]
 LANGUAGE c STABLE PARALLEL SAFE COST 10
 AS 'MODULE_PATHNAME', 'tenancy_viewable_projects';

@@ -96,32 +96,25 @@ partOfAsked(const Question *question, const Const *asked)
 	return 1.0;
 }
 
-/*
- * Does the query itself ask for certain values of the column?  Then its rows are
- * counted already, and the predicate only takes away what is not reached.
- */
-static bool
-isNamed(PlannerInfo *root, const Var *column, const Question *question, double *fraction)
+Node *
+EstimateNamed(PlannerInfo *root, const Node *column)
 {
+	const Var  *var = (const Var *) column;
 	RelOptInfo *rel;
 	ListCell   *cell;
 
-	if (!IsA(column, Var) || column->varlevelsup != 0 ||
-		column->varno >= root->simple_rel_array_size ||
-		(rel = root->simple_rel_array[column->varno]) == NULL)
-		return false;
+	if (!IsA(var, Var) || var->varlevelsup != 0 ||
+		var->varno >= root->simple_rel_array_size ||
+		(rel = root->simple_rel_array[var->varno]) == NULL)
+		return NULL;
 	foreach(cell, rel->baserestrictinfo)
 	{
-		Node	   *asked = askedFor((Node *) lfirst_node(RestrictInfo, cell)->clause,
-									 (const Node *) column);
+		Node	   *asked = askedFor((Node *) lfirst_node(RestrictInfo, cell)->clause, column);
 
 		if (asked != NULL && is_pseudo_constant_clause(asked))
-		{
-			*fraction = partOfAsked(question, (Const *) asked);
-			return true;
-		}
+			return asked;
 	}
-	return false;
+	return NULL;
 }
 
 static void
@@ -176,12 +169,15 @@ EstimateReached(PlannerInfo *root, Node *column, int varRelid,
 	Identity	who;
 	VariableStatData data;
 	double		fraction;
+	Node	   *named = EstimateNamed(root, column);
 
 	IdentityRead(&who);
 	question.reach = AccessReach(AccessCurrent(&who));
 	question.only = who.narrowed && kind == TARGET_PROJECT ? &who.project : NULL;
-	if (isNamed(root, (const Var *) column, &question, &fraction))
-		return fraction;
+
+	/* its rows are counted already, but for what is not reached */
+	if (named != NULL)
+		return partOfAsked(&question, (Const *) named);
 	examine_variable(root, column, varRelid, &data);
 	fraction = partOfTable(&data, &question);
 	ReleaseVariableStats(data);

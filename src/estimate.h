@@ -16,4 +16,10 @@
 extern double EstimateReached(PlannerInfo *root, Node *column, int varRelid,
 							  TargetKind kind, AccessLevel minimum);
 
+/*
+ * The id, or array of ids, that the query itself asks a column of a table to be
+ * equal to; NULL if it does not, or if that is another column's value.
+ */
+extern Node *EstimateNamed(PlannerInfo *root, const Node *column);
+
 #endif							/* TENANCY_ESTIMATE_H */

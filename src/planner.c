@@ -2,10 +2,11 @@
  * planner.c
  *		The predicates of policy.c as the planner sees them.
  *
- * can_view(c) is c = ANY (viewable_projects()), which an index answers, and
- * can_edit(c, level) implies it.  The index condition depends on catalogs only,
- * never on who is acting: a generic plan is reused by the next identity.  The
- * estimates may depend on it, since they change speed only.
+ * can_view(c) is c = ANY (viewable_projects()), which an index answers, or
+ * c = viewable_project(p) where the query asks for one project p; can_edit(c,
+ * level) implies it.  The index condition depends on the query and on catalogs
+ * only, never on who is acting: a generic plan is reused by the next identity.
+ * The estimates may depend on it, since they change speed only.
  *
  * Rows that an exact condition finds are not checked again.  That is right
  * because one execution sees one identity (execution.c), because the list is
@@ -60,33 +61,27 @@ minimumOf(const FuncExpr *call)
 	return AccessLevelFromOid(DatumGetObjectId(minimum->constvalue));
 }
 
-/* The call tenancy.viewable_projects() or viewable_organizations(minimum). */
+/* A call of one of the functions that answer by the rules of the predicates. */
 static Expr *
-makeListCall(const FuncExpr *call, TargetKind kind)
+makeCall(const char *name, Oid resultType, List *args)
 {
-	Oid			types[1];
-	List	   *args = NIL;
+	Oid			types[2];
 	Oid			function;
+	ListCell   *cell;
 
-	if (kind == TARGET_ORGANIZATION)
-	{
-		types[0] = exprType(lsecond(call->args));
-		args = list_make1(copyObject(lsecond(call->args)));
-	}
-	function = LookupFuncName(list_make2(makeString("tenancy"),
-										 makeString(kind == TARGET_PROJECT ?
-													"viewable_projects" :
-													"viewable_organizations")),
+	foreach(cell, args)
+		types[foreach_current_index(cell)] = exprType(lfirst(cell));
+	function = LookupFuncName(list_make2(makeString("tenancy"), makeString(pstrdup(name))),
 							  list_length(args), types, true);
 	if (!OidIsValid(function))
 		return NULL;
-	return (Expr *) makeFuncExpr(function, UUIDARRAYOID, args,
+	return (Expr *) makeFuncExpr(function, resultType, args,
 								 InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
 }
 
 /* column = ANY (list) */
 static Expr *
-makeCondition(Oid operator, Node *column, Expr *list)
+makeMembership(Oid operator, Node *column, Expr *list)
 {
 	ScalarArrayOpExpr *condition = makeNode(ScalarArrayOpExpr);
 
@@ -97,6 +92,42 @@ makeCondition(Oid operator, Node *column, Expr *list)
 	condition->args = list_make2(copyObject(column), list);
 	condition->location = -1;
 	return (Expr *) condition;
+}
+
+/* column = value */
+static Expr *
+makeEquality(Oid operator, Node *column, Expr *value)
+{
+	OpExpr	   *condition = (OpExpr *)
+		make_opclause(operator, BOOLOID, false, (Expr *) copyObject(column), value,
+					  InvalidOid, InvalidOid);
+
+	set_opfuncid(condition);
+	return (Expr *) condition;
+}
+
+/*
+ * The predicate as an index condition: the one id that the query names, if it
+ * can be viewed, or all that can.
+ */
+static Expr *
+makeCondition(PlannerInfo *root, const FuncExpr *call, TargetKind kind, Oid operator)
+{
+	Node	   *column = linitial(call->args);
+	Node	   *named = EstimateNamed(root, column);
+	List	   *minimum = kind == TARGET_ORGANIZATION ?
+		list_make1(copyObject(lsecond(call->args))) : NIL;
+	Expr	   *answer;
+
+	if (named != NULL && exprType(named) == UUIDOID)
+	{
+		answer = makeCall(kind == TARGET_PROJECT ? "viewable_project" : "viewable_organization",
+						  UUIDOID, lcons(copyObject(named), minimum));
+		return answer == NULL ? NULL : makeEquality(operator, column, answer);
+	}
+	answer = makeCall(kind == TARGET_PROJECT ? "viewable_projects" : "viewable_organizations",
+					  UUIDARRAYOID, minimum);
+	return answer == NULL ? NULL : makeMembership(operator, column, answer);
 }
 
 /* ---- what an index scan costs ---- */
@@ -132,9 +163,16 @@ isEquality(const IndexClause *clause, const IndexOptInfo *index)
 		(index->relam == HASH_AM_OID ? HTEqualStrategyNumber : BTEqualStrategyNumber);
 }
 
+/* The condition that was made from the predicate. */
+static Expr *
+conditionOf(const IndexClause *clause)
+{
+	return linitial_node(RestrictInfo, clause->indexquals)->clause;
+}
+
 /*
- * Leave one condition of ours, the one that asks for most, and none where the
- * query itself asks for certain values: an index would be searched once for
+ * Leave one condition of ours, the one that asks for most, and no list where
+ * the query itself asks for certain values: an index would be searched once for
  * each pair of values.  What is left out is a filter again.  Answers the one
  * that stays, or NULL.
  */
@@ -160,13 +198,10 @@ leaveOne(IndexPath *path, TargetKind *kind)
 				 minimumOf((FuncExpr *) best->rinfo->clause))
 			best = clause;
 	}
-	if (best != NULL && !equality)
-		others = lcons(best, others);
-	path->indexclauses = others;
-	if (best == NULL || equality)
-		return NULL;
-	(void) isOurs(best, kind);
-	return best;
+	if (best != NULL && equality && IsA(conditionOf(best), ScalarArrayOpExpr))
+		best = NULL;
+	path->indexclauses = best != NULL ? lcons(best, others) : others;
+	return best != NULL && isOurs(best, kind) ? best : NULL;
 }
 
 /* A few ids that can be reached, or one that nobody has. */
@@ -185,25 +220,35 @@ makeSample(TargetKind kind, AccessLevel minimum)
 	return makeConst(UUIDARRAYOID, -1, InvalidOid, -1, PointerGetDatum(sample), false, false);
 }
 
-/* The clause with a sample in place of the call that makes the list. */
+/*
+ * The clause with a sample in place of the call that makes the list, and how
+ * many times more rows all of them have.
+ */
 static IndexClause *
-withSample(PlannerInfo *root, const IndexClause *clause, Const *sample)
+withSample(PlannerInfo *root, const IndexPath *path, const IndexClause *clause,
+		   TargetKind kind, double *scale)
 {
-	ScalarArrayOpExpr *condition = (ScalarArrayOpExpr *)
-		linitial_node(RestrictInfo, clause->indexquals)->clause;
-	Expr	   *sampled = makeCondition(condition->opno, linitial(condition->args),
-										(Expr *) sample);
-	IndexClause *result = makeNode(IndexClause);
+	const FuncExpr *call = (const FuncExpr *) clause->rinfo->clause;
+	AccessLevel minimum = Max(minimumOf(call), LEVEL_MEMBER);
+	ScalarArrayOpExpr *condition = (ScalarArrayOpExpr *) conditionOf(clause);
+	IndexClause *sampled = makeNode(IndexClause);
+	RestrictInfo *restriction;
 
-	*result = *clause;
-	result->indexquals = list_make1(make_simple_restrictinfo(root, sampled));
-	return result;
+	restriction = make_simple_restrictinfo(root,
+										   makeMembership(condition->opno, linitial(condition->args),
+														  (Expr *) makeSample(kind, minimum)));
+	*sampled = *clause;
+	sampled->indexquals = list_make1(restriction);
+	*scale = EstimateReached(root, linitial(call->args), path->indexinfo->rel->relid,
+							 kind, minimum) /
+		Max(clause_selectivity(root, (Node *) restriction, 0, JOIN_INNER, NULL), 1e-10);
+	return sampled;
 }
 
 /*
  * The access method's own estimate, for a sample that is scaled to all: to look
  * up 10,000 ids in the statistics one by one would take longer than many a
- * query.
+ * query.  A named id is in the query's own condition already.
  */
 static void
 estimateCost(PlannerInfo *root, IndexPath *path, double loop_count,
@@ -215,27 +260,16 @@ estimateCost(PlannerInfo *root, IndexPath *path, double loop_count,
 	TargetKind	kind;
 	IndexClause *ours = leaveOne(path, &kind);
 	List	   *clauses = path->indexclauses;
-	AccessLevel minimum;
-	IndexClause *sampled;
-	RestrictInfo *condition;
-	Const	   *sample;
-	double		scale;
-	double		fraction;
+	List	   *others;
+	double		scale = 1;
 
-	if (ours == NULL)
+	if (ours != NULL)
 	{
-		estimate(root, path, loop_count, startup, total, selected, correlation, pages);
-		return;
+		others = list_copy_tail(clauses, 1);
+		if (IsA(conditionOf(ours), ScalarArrayOpExpr))
+			others = lcons(withSample(root, path, ours, kind, &scale), others);
+		path->indexclauses = others;
 	}
-	minimum = Max(minimumOf((FuncExpr *) ours->rinfo->clause), LEVEL_MEMBER);
-	sample = makeSample(kind, minimum);
-	sampled = withSample(root, ours, sample);
-	condition = linitial_node(RestrictInfo, sampled->indexquals);
-	fraction = EstimateReached(root, linitial(((FuncExpr *) ours->rinfo->clause)->args),
-							   path->indexinfo->rel->relid, kind, minimum);
-
-	path->indexclauses = list_concat(list_make1(sampled), list_copy_tail(clauses, 1));
-	scale = fraction / Max(clause_selectivity(root, (Node *) condition, 0, JOIN_INNER, NULL), 1e-10);
 	estimate(root, path, loop_count, startup, total, selected, correlation, pages);
 	path->indexclauses = clauses;
 
@@ -269,37 +303,34 @@ adoptIndex(IndexOptInfo *index)
 /* ---- what the planner asks ---- */
 
 /*
- * column = ANY (viewable_…()), if the index leads with the column, which is the
- * predicate's first argument.  A list for a later column would disturb the
- * order that the planner expects from the index.
+ * The predicate's index condition, if the index leads with its first argument.
+ * A list for a later column would disturb the order that the planner expects.
  */
 static Node *
 indexCondition(SupportRequestIndexCondition *request, TargetKind kind)
 {
 	FuncExpr   *call = (FuncExpr *) request->node;
-	Node	   *column;
-	Expr	   *list;
+	Expr	   *condition;
 	Oid			operator;
 
-	if (!IsA(call, FuncExpr) || request->indexarg != 0 || request->indexcol != 0)
+	if (!IsA(call, FuncExpr) || request->indexarg != 0 || request->indexcol != 0 ||
+		exprType(linitial(call->args)) != UUIDOID)
 		return NULL;
-	column = linitial(call->args);
-	if (exprType(column) != UUIDOID ||
-		(kind == TARGET_ORGANIZATION &&
-		 (list_length(call->args) < 2 || minimumOf(call) == LEVEL_NONE)))
+	if (kind == TARGET_ORGANIZATION &&
+		(list_length(call->args) < 2 || minimumOf(call) == LEVEL_NONE))
 		return NULL;
 	operator = get_opfamily_member(request->opfamily, UUIDOID, UUIDOID,
 								   request->index->relam == HASH_AM_OID ?
 								   HTEqualStrategyNumber : BTEqualStrategyNumber);
 	if (!OidIsValid(operator))
 		return NULL;
-	list = makeListCall(call, kind);
-	if (list == NULL || !adoptIndex(request->index))
+	condition = makeCondition(request->root, call, kind, operator);
+	if (condition == NULL || !adoptIndex(request->index))
 		return NULL;
 
-	/* the list of projects is one for all levels */
+	/* the answer about projects is one for all levels */
 	request->lossy = kind == TARGET_PROJECT && minimumOf(call) != LEVEL_MEMBER;
-	return (Node *) list_make1(makeCondition(operator, column, list));
+	return (Node *) list_make1(condition);
 }
 
 static Node *

@@ -1,7 +1,7 @@
 /*
  * policy.c
  *		What policies call: can_view, can_edit, can_write, can_reach, is_member,
- *		viewable_projects, viewable_organizations.
+ *		viewable_project(s), viewable_organization(s).
  *
  * One execution of a query sees one identity: a change of it under an open
  * cursor or in the middle of a statement is an error (execution.c).  Access
@@ -61,6 +61,8 @@ PG_FUNCTION_INFO_V1(tenancy_can_edit);
 PG_FUNCTION_INFO_V1(tenancy_can_write);
 PG_FUNCTION_INFO_V1(tenancy_can_reach);
 PG_FUNCTION_INFO_V1(tenancy_is_member);
+PG_FUNCTION_INFO_V1(tenancy_viewable_project);
+PG_FUNCTION_INFO_V1(tenancy_viewable_organization);
 PG_FUNCTION_INFO_V1(tenancy_viewable_projects);
 PG_FUNCTION_INFO_V1(tenancy_viewable_organizations);
 
@@ -355,6 +357,41 @@ tenancy_is_member(PG_FUNCTION_ARGS)
 	state = prepare(fcinfo);
 	PG_RETURN_BOOL(reachedLevel(state, PG_GETARG_UUID_P(0), TARGET_ORGANIZATION) >=
 				   minimumOf(state, PG_GETARG_OID(1)));
+}
+
+/*
+ * tenancy_viewable_project -- the project itself, if can_view() is true for it.
+ *
+ * tenancy.viewable_project(project uuid) → uuid; NULL otherwise.  What the
+ * planner puts into index conditions where a query asks for one project.
+ */
+Datum
+tenancy_viewable_project(PG_FUNCTION_ARGS)
+{
+	if (PG_ARGISNULL(0) ||
+		levelOf(prepare(fcinfo), PG_GETARG_UUID_P(0)) < LEVEL_MEMBER)
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(PG_GETARG_DATUM(0));
+}
+
+/*
+ * tenancy_viewable_organization -- the same for is_member().
+ *
+ * tenancy.viewable_organization(organization uuid, minimum
+ * tenancy.access_level) → uuid.
+ */
+Datum
+tenancy_viewable_organization(PG_FUNCTION_ARGS)
+{
+	PredicateState *state;
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		PG_RETURN_NULL();
+	state = prepare(fcinfo);
+	if (reachedLevel(state, PG_GETARG_UUID_P(0), TARGET_ORGANIZATION) <
+		minimumOf(state, PG_GETARG_OID(1)))
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(PG_GETARG_DATUM(0));
 }
 
 /*

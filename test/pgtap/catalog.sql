@@ -56,7 +56,7 @@ SELECT set_eq($$SELECT proname FROM functions WHERE provolatile = 'v' AND NOT is
 	'commands are volatile, and nothing else that is offered');
 SELECT set_eq($$SELECT proname FROM functions WHERE provolatile <> 'v' AND NOT is_internal$$, $$VALUES
 	('can'), ('can_edit'), ('can_reach'), ('can_view'), ('can_write'), ('current_project_id'), ('current_user_id'), ('is_member'),
-	('level_in'), ('viewable_organizations'), ('viewable_projects')$$,
+	('level_in'), ('viewable_organization'), ('viewable_organizations'), ('viewable_project'), ('viewable_projects')$$,
 	'questions are not, and these are all that can be asked');
 SELECT is_empty($$SELECT proname FROM functions WHERE NOT is_internal GROUP BY 1 HAVING count(*) > 1$$, 'no name stands for two functions');
 SELECT is_empty($$SELECT signature FROM functions WHERE provolatile IN ('s', 'i') AND proparallel <> 's'$$, 'what only reads is parallel safe');

@@ -73,7 +73,7 @@ EXPLAIN (COSTS OFF) SELECT * FROM by_two WHERE id BETWEEN 100 AND 1100;
 SELECT count(*) FROM by_two WHERE id BETWEEN 100 AND 1100;
 EXPLAIN (COSTS OFF) SELECT * FROM by_two WHERE project_id = 'b7000000-0000-4000-8000-000000000001' AND id = 400;
 SELECT count(*) FROM by_two WHERE project_id = 'b7000000-0000-4000-8000-000000000001' AND id = 400;
--- a project that the query names is found by it, without a list, and checked
+-- a project that the query names is found by it if it can be seen, without a list
 EXPLAIN (COSTS OFF) SELECT * FROM by_two WHERE project_id = 'b7000000-0000-4000-8000-000000000100' AND id = 99;
 SELECT count(*) FROM by_two WHERE project_id = 'b7000000-0000-4000-8000-000000000100' AND id = 99;
 
@@ -207,6 +207,22 @@ EXECUTE one_event (400);
 EXPLAIN (COSTS OFF) EXECUTE one_event (99);
 RESET ROLE;
 DEALLOCATE ALL;
+-- the same for a project that is a parameter
+SET ROLE regress_planner_app;
+PREPARE one_project (uuid) AS SELECT count(*) FROM by_two WHERE project_id = $1;
+EXPLAIN (COSTS OFF) EXECUTE one_project ('b7000000-0000-4000-8000-000000000001');
+EXECUTE one_project ('b7000000-0000-4000-8000-000000000001');
+RESET ROLE;
+SELECT tenancy.act_as(:'mia', true) \gset
+SET ROLE regress_planner_app;
+EXECUTE one_project ('b7000000-0000-4000-8000-000000000001');
+EXECUTE one_project ('b7000000-0000-4000-8000-000000000100');
+EXPLAIN (COSTS OFF) SELECT * FROM by_organization WHERE organization_id = :'org2';
+SELECT count(*) FROM by_organization WHERE organization_id = :'org2';
+SELECT count(*) FROM by_organization WHERE organization_id = :'org1';
+RESET ROLE;
+SELECT tenancy._clear_identity() \gset
+DEALLOCATE ALL;
 -- and the other way: planned while nobody was signed in
 SET ROLE regress_planner_app;
 PREPARE all_events AS SELECT count(*) FROM events;
@@ -262,6 +278,16 @@ SELECT tenancy.act_as(:'mia', true) \gset
 SELECT count(*) FROM tenancy.projects p WHERE tenancy.can_view(p.id);
 SELECT count(*) FROM tenancy.projects p, (VALUES (NULL::uuid), ('b7000000-0000-4000-8000-000000000001')) v (id)
 WHERE tenancy.can_view(coalesce(v.id, p.id)) AND p.name = 'Project 100';
+-- the one project or organization of an index condition is there under the same rules
+SELECT tenancy.viewable_project('b7000000-0000-4000-8000-000000000001') IS NOT NULL AS seen,
+	   tenancy.viewable_project('b7000000-0000-4000-8000-000000000100') AS hidden, tenancy.viewable_project(NULL) AS null,
+	   tenancy.viewable_organization(:'org1', 'owner') IS NOT NULL AS owned, tenancy.viewable_organization(:'org2') AS foreign,
+	   tenancy.viewable_organization(:'org1', NULL) AS null;
+BEGIN;
+SET LOCAL tenancy.project_id = 'b7000000-0000-4000-8000-000000000002';
+SELECT tenancy.viewable_project('b7000000-0000-4000-8000-000000000001') AS narrowed,
+	   tenancy.viewable_project('b7000000-0000-4000-8000-000000000002') IS NOT NULL AS seen;
+COMMIT;
 SELECT tenancy.can_view(NULL), tenancy.can_edit(NULL, 'member'), tenancy.can_edit('b7000000-0000-4000-8000-000000000001', NULL),
 	   tenancy.can_write(NULL), tenancy.is_member(NULL), tenancy.is_member(:'org1', NULL);
 
