@@ -21,6 +21,7 @@ OBJS = \
 	src/credential.o \
 	src/invalidation.o \
 	src/privileged.o \
+	src/runas.o \
 	src/settings.o
 
 # The install script is built from its parts.

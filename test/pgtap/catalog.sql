@@ -49,7 +49,7 @@ SELECT set_eq($$SELECT proname FROM functions WHERE provolatile = 'v' AND NOT is
 	('revoke_session'), ('update_my_name'),
 	('create_invite'), ('create_invites'), ('create_organization'), ('create_project'), ('create_session'), ('create_user'),
 	('delete_organization'), ('delete_project'), ('delete_user'), ('grant_application'), ('leave_organization'), ('leave_project'),
-	('preview_invite'), ('protect'), ('protect_by_organization'), ('remove_member'), ('remove_project_member'), ('rename_organization'),
+	('preview_invite'), ('protect'), ('protect_by_organization'), ('prove_isolation'), ('remove_member'), ('remove_project_member'), ('rename_organization'),
 	('rename_project'), ('require'), ('revoke_invite'), ('revoke_sessions'), ('rotate_project_token'), ('set_join_notifications'),
 	('set_member_level'), ('set_plan'), ('set_project_member_level'), ('set_project_privacy'), ('set_user_active'), ('sign_out'),
 	('switch_organization'), ('switch_project'), ('transfer_ownership'), ('unprotect')$$,
@@ -86,7 +86,7 @@ SELECT is_empty($$SELECT signature, proconfig FROM functions WHERE proconfig <> 
 SELECT is_empty($$SELECT signature FROM functions WHERE proname IN ('act_as', 'authenticate', '_clear_identity') AND (proconfig IS NOT NULL OR prosecdef OR lanname <> 'c')$$,
 				'what sets the identity has no SET clause, which would take it back');
 SELECT set_eq($$SELECT proname FROM functions WHERE NOT prosecdef AND NOT is_internal AND lanname <> 'c'$$, $$VALUES
-	('grant_application'), ('grant_mailer'), ('protect'), ('protect_by_organization'), ('unprotect')$$,
+	('grant_application'), ('grant_mailer'), ('protect'), ('protect_by_organization'), ('prove_isolation'), ('unprotect')$$,
 	'commands have the rights of their owner, but those that are about the caller''s own objects');
 SELECT is_empty($$SELECT signature FROM functions WHERE prosecdef AND (is_internal AND is_public OR pg_get_userbyid(proowner) <> current_user)$$,
 				'who has those rights is a superuser, and no helper hands them out');
@@ -104,7 +104,7 @@ SELECT set_eq($$SELECT proname FROM functions WHERE is_internal AND is_public$$,
 SELECT is_empty($$SELECT signature FROM functions WHERE is_internal AND is_public AND prosecdef$$, 'and none of these has other rights than its caller''s');
 SELECT is_empty($$SELECT signature FROM functions WHERE is_public AND 'internal'::regtype = ANY (proargtypes)$$, 'CVE-2026-14680: nor do they take internal arguments');
 SELECT set_eq($$SELECT proname FROM functions WHERE NOT is_internal AND NOT is_public$$, $$VALUES
-	('act_as'), ('assign_owner'), ('create_session'), ('create_user'), ('delete_user'), ('grant_application'), ('revoke_sessions'),
+	('act_as'), ('assign_owner'), ('create_session'), ('create_user'), ('delete_user'), ('grant_application'), ('prove_isolation'), ('revoke_sessions'),
 	('set_plan'), ('set_user_active'), ('forget_user'), ('grant_mailer'), ('claim_notifications'), ('complete_notification'),
 	('fail_notification'), ('release_notification'), ('requeue_notification')$$, 'trusted functions are not PUBLIC''s');
 SELECT is_empty($$SELECT signature, a.grantee::regrole FROM functions f, aclexplode(f.proacl) a WHERE a.grantee NOT IN (0, f.proowner)$$,

@@ -1,0 +1,1275 @@
+-- ---------------------------------------------------------------------
+-- Proof: tries, as a role, what isolation forbids
+--
+-- tenancy.prove_isolation() makes synthetic organizations, projects, users and
+-- rows, lets the role try what the table of templates below lists, and undoes
+-- everything.  Three rules keep it safe and honest:
+--
+-- 1. Whatever may run code of the application's (triggers, defaults, checks)
+--    is run by _run_as() with the rights of the role that tries, or of the
+--    table's owner, never with the superuser's.
+-- 2. Every table is tried in a subtransaction of its own and every attempt in
+--    one inside that, and all of them end in an exception.  The answers live
+--    in variables and in the result, which no rollback reaches.
+-- 3. What was seen or changed is judged from outside: by counting and
+--    comparing the synthetic rows as a superuser, who is not filtered.
+-- ---------------------------------------------------------------------
+
+CREATE FUNCTION tenancy._run_as(role regrole, path text, command text,
+								OUT affected bigint, OUT answer text)
+LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'tenancy_run_as';
+COMMENT ON FUNCTION tenancy._run_as(regrole, text, text) IS
+	'Runs a statement as another role, which cannot become the caller again.';
+
+-- ---------------------------------------------------------------------
+-- What is to be proven
+-- ---------------------------------------------------------------------
+
+-- Not the view protected_tables: a table whose floor was dropped or altered is
+-- the one that has to be looked at, and so is a partition without policies.
+CREATE FUNCTION tenancy._proof_tables(OUT relation regclass, OUT kind text, OUT column_name name,
+									  OUT visible_to tenancy.access_level, OUT editable_by tenancy.access_level)
+RETURNS SETOF record
+LANGUAGE sql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH RECURSIVE ours AS (
+		SELECT p.oid, p.polrelid, p.polname, p.polcmd,
+			   pg_get_expr(p.polqual, p.polrelid) AS reading,
+			   concat_ws(' ', CASE WHEN p.polcmd IN ('w', 'd') THEN pg_get_expr(p.polqual, p.polrelid) END,
+						 pg_get_expr(p.polwithcheck, p.polrelid)) AS writing
+		FROM pg_policy p
+		WHERE p.polname = ANY (tenancy._policy_names())
+	), keys AS (
+		SELECT c.conrelid, c.conkey[1] AS attnum, c.confrelid
+		FROM pg_constraint c
+		WHERE c.contype = 'f' AND cardinality(c.conkey) = 1
+		  AND c.confrelid IN ('tenancy.projects'::regclass, 'tenancy.organizations'::regclass)
+	), marked AS (
+		SELECT o.polrelid,
+			   CASE WHEN bool_or(concat(o.reading, o.writing) ~ 'tenancy\.can_(view|edit|write)\(') THEN 'project'
+					WHEN bool_or(concat(o.reading, o.writing) ~ 'tenancy\.is_member\(') THEN 'organization'
+					ELSE (SELECT CASE k.confrelid WHEN 'tenancy.projects'::regclass THEN 'project' ELSE 'organization' END
+						  FROM keys k WHERE k.conrelid = o.polrelid ORDER BY k.attnum LIMIT 1) END AS kind,
+			   coalesce((SELECT a.attname
+						 FROM pg_depend d
+						 JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+						 WHERE d.classid = 'pg_policy'::regclass AND d.objid = ANY (array_agg(o.oid))
+						   AND d.refclassid = 'pg_class'::regclass AND d.refobjid = o.polrelid
+						   AND a.atttypid = 'uuid'::regtype
+						 GROUP BY a.attname ORDER BY count(*) DESC, a.attname LIMIT 1),
+						(SELECT a.attname FROM keys k JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = k.attnum
+						 WHERE k.conrelid = o.polrelid ORDER BY k.attnum LIMIT 1)) AS column_name,
+			   (SELECT max(m[1]::tenancy.access_level)
+				FROM regexp_matches(string_agg(o.reading, ' ') FILTER (WHERE o.polcmd IN ('*', 'r')),
+									'''(member|administrator|owner)''::tenancy\.access_level', 'g') m) AS visible_to,
+			   (SELECT max(m[1]::tenancy.access_level)
+				FROM regexp_matches(string_agg(o.writing, ' '),
+									'''(member|administrator|owner)''::tenancy\.access_level', 'g') m) AS editable_by
+		FROM ours o
+		GROUP BY o.polrelid
+	), below AS (
+		SELECT m.polrelid AS relid, m.polrelid AS source, 0 AS depth FROM marked m
+		UNION
+		SELECT i.inhrelid, b.source, b.depth + 1 FROM below b JOIN pg_inherits i ON i.inhparent = b.relid
+	)
+	SELECT DISTINCT ON (b.relid) b.relid::regclass, m.kind, m.column_name,
+		   coalesce(m.visible_to, 'member'), coalesce(m.editable_by, 'member')
+	FROM below b
+	JOIN marked m ON m.polrelid = b.source
+	JOIN pg_class c ON c.oid = b.relid
+	WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't'
+	ORDER BY b.relid, (m.column_name IS NULL OR m.kind IS NULL), b.depth
+$$;
+COMMENT ON FUNCTION tenancy._proof_tables() IS
+	'The tables with a policy of ours, and everything below them, protected or not.';
+
+CREATE FUNCTION tenancy._proof_views(relation regclass)
+RETURNS SETOF regclass
+LANGUAGE sql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH RECURSIVE readers AS (
+		SELECT _proof_views.relation::oid AS oid
+		UNION
+		SELECT r.ev_class
+		FROM readers v
+		JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = v.oid
+						AND d.classid = 'pg_rewrite'::regclass
+		JOIN pg_rewrite r ON r.oid = d.objid
+	)
+	SELECT c.oid::regclass
+	FROM readers v
+	JOIN pg_class c ON c.oid = v.oid
+	WHERE c.relkind IN ('v', 'm')
+	ORDER BY c.oid::regclass::text COLLATE "C"
+$$;
+COMMENT ON FUNCTION tenancy._proof_views(regclass) IS
+	'Every view that selects from a table, or from a view that does.';
+
+-- The search_path that the role finds when it logs in.
+CREATE FUNCTION tenancy._proof_path(role regrole)
+RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT coalesce(
+		(SELECT substr(c, length('search_path=') + 1)
+		 FROM pg_db_role_setting s, unnest(s.setconfig) c
+		 WHERE s.setrole IN (0, _proof_path.role)
+		   AND s.setdatabase IN (0, (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()))
+		   AND c LIKE 'search\_path=%'
+		 ORDER BY s.setrole <> 0 DESC, s.setdatabase <> 0 DESC
+		 LIMIT 1),
+		(SELECT s.boot_val FROM pg_settings s WHERE s.name = 'search_path'))
+$$;
+COMMENT ON FUNCTION tenancy._proof_path(regrole) IS 'The search_path that a role begins with in this database.';
+
+-- ---------------------------------------------------------------------
+-- Synthetic values and rows
+-- ---------------------------------------------------------------------
+
+-- What a check, or the bounds of a partition, mention: the likeliest to pass.
+CREATE FUNCTION tenancy._proof_literals(expression text)
+RETURNS text[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT coalesce(array_agg(DISTINCT l.value), '{}')
+	FROM (SELECT replace(m[1], '''''', '''') AS value
+		  FROM regexp_matches(expression, '''((?:[^'']|'''')*)''', 'g') m
+		  UNION ALL
+		  SELECT (m[1]::numeric + d)::text
+		  FROM regexp_matches(regexp_replace(expression, '''(?:[^'']|'''')*''', '''''', 'g'),
+							  '(?<![\w.])(-?\d{1,15}(?:\.\d{1,15})?)(?![\w.])', 'g') m,
+			   unnest('{0,-1,1}'::numeric[]) d) l
+$$;
+COMMENT ON FUNCTION tenancy._proof_literals(text) IS 'The constants in an expression, and the numbers beside them.';
+
+-- As text that the type reads, the likeliest first; n makes them differ and,
+-- where the type has an order, rise.
+CREATE FUNCTION tenancy._proof_candidates(type oid, modifier integer, n bigint)
+RETURNS text[]
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	t pg_type%ROWTYPE;
+	of_parts text[];
+	size integer;
+	digest text := md5(n::text);
+BEGIN
+	SELECT * INTO STRICT t FROM pg_type p WHERE p.oid = _proof_candidates.type;
+	CASE t.typtype
+		WHEN 'd' THEN
+			RETURN tenancy._proof_candidates(t.typbasetype, greatest(t.typtypmod, modifier), n);
+		WHEN 'e' THEN
+			RETURN (SELECT array_agg(e.enumlabel::text ORDER BY (e.place + n) % e.total, e.place)
+					FROM (SELECT l.enumlabel, row_number() OVER (ORDER BY l.enumsortorder) AS place, count(*) OVER () AS total
+						  FROM pg_enum l WHERE l.enumtypid = t.oid) e);
+		WHEN 'r', 'm' THEN
+			SELECT array[tenancy._proof_candidates(r.rngsubtype, -1, n), tenancy._proof_candidates(r.rngsubtype, -1, n + 7)]
+			INTO of_parts FROM pg_range r WHERE t.oid IN (r.rngtypid, r.rngmultitypid);
+			RETURN CASE t.typtype
+				WHEN 'r' THEN ARRAY[format('["%s","%s")', of_parts[1][1], of_parts[2][1]), 'empty', '(,)']
+				ELSE ARRAY[format('{["%s","%s")}', of_parts[1][1], of_parts[2][1]), '{}'] END;
+		WHEN 'c' THEN
+			RETURN ARRAY['(' || repeat(',', (SELECT count(*)::integer - 1 FROM pg_attribute a
+											 WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped)) || ')'];
+		ELSE
+	END CASE;
+	IF t.typcategory = 'A' AND t.typelem <> 0 THEN
+		RETURN ARRAY['{}', format('{"%s"}', (tenancy._proof_candidates(t.typelem, modifier, n))[1])];
+	END IF;
+
+	size := CASE WHEN t.typname IN ('varchar', 'bpchar') AND modifier > 4 THEN modifier - 4
+				 WHEN t.typname = 'numeric' AND modifier > 4 THEN ((modifier - 4) >> 16) - ((modifier - 4) & 2047)
+				 WHEN t.typname IN ('bit', 'varbit') AND modifier > 0 THEN modifier
+				 WHEN t.typname = 'bit' THEN 1
+				 WHEN t.typname = 'char' THEN 1
+				 WHEN t.typname = 'name' THEN 63 END;
+	RETURN CASE
+		WHEN t.typname = 'bool' THEN ARRAY[(n % 2 = 0)::text, (n % 2 <> 0)::text]
+		WHEN t.typname = 'int2' THEN ARRAY[(n % 32000)::text, '1', '0', '-1', '10', '100']
+		WHEN t.typname IN ('numeric', 'money', 'float4', 'float8') THEN
+			ARRAY[(CASE WHEN size < 15 THEN n % (10 ^ greatest(size, 0))::bigint ELSE n END)::text, '1', '0.5', '0', '-1', '10', '100']
+		WHEN t.typname IN ('int4', 'int8', 'oid', 'xid', 'xid8', 'cid') THEN ARRAY[n::text, '1', '0', '-1', '10', '100', '2000']
+		WHEN t.typcategory = 'S' OR t.typname = 'citext' THEN
+			(SELECT array_agg(left(c.value, coalesce(size, 200)) ORDER BY c.place)
+			 FROM unnest(ARRAY[CASE WHEN size < 8 THEN digest ELSE 'proof' || n END, 'Proof' || n, 'PROOF' || n,
+							   'proof' || n || '@example.com', 'https://example.com/proof' || n,
+							   n::text, '+1555' || n, digest, 'a', 'A', '1', '', 'aa', 'AA', 'AAA', 'aaa', 'en-US'])
+				  WITH ORDINALITY c (value, place))
+		WHEN t.typname = 'uuid' THEN ARRAY[digest::uuid::text]
+		WHEN t.typname IN ('date', 'timestamp', 'timestamptz') THEN
+			ARRAY[(timestamp '2001-01-01' + n % 8000 * interval '1 day')::date::text, now()::date::text,
+				  (now() + interval '30 days')::date::text, (now() - interval '30 days')::date::text]
+		WHEN t.typname IN ('time', 'timetz') THEN ARRAY[(time '00:00' + n % 86400 * interval '1 second')::text, '00:00', '12:00']
+		WHEN t.typname = 'interval' THEN ARRAY[n || ' seconds', '1 second', '1 day', '0']
+		WHEN t.typname IN ('json', 'jsonb') THEN ARRAY['{}', '[]', '"proof"', '1', 'null']
+		WHEN t.typname = 'xml' THEN ARRAY['<proof/>']
+		WHEN t.typname = 'bytea' THEN ARRAY['\x' || digest, '\x']
+		WHEN t.typname IN ('inet', 'cidr') THEN ARRAY[format('10.%s.%s.%s', n / 65536 % 256, n / 256 % 256, n % 256)]
+		WHEN t.typname = 'macaddr' THEN ARRAY[left(digest, 12)]
+		WHEN t.typname = 'macaddr8' THEN ARRAY[left(digest, 16)]
+		WHEN t.typname IN ('bit', 'varbit') THEN ARRAY[right(lpad(n::bit(32)::text, coalesce(size, 32), '0'), coalesce(size, 32))]
+		WHEN t.typname = 'point' THEN ARRAY[format('(%s,1)', n)]
+		WHEN t.typname = 'line' THEN ARRAY['{1,2,3}']
+		WHEN t.typname IN ('lseg', 'path') THEN ARRAY[format('[(0,0),(%s,1)]', n)]
+		WHEN t.typname = 'box' THEN ARRAY[format('(%s,1),(%s,0)', n + 1, n)]
+		WHEN t.typname = 'polygon' THEN ARRAY[format('((%s,0),(%s,1),(%s,1))', n, n, n + 1)]
+		WHEN t.typname = 'circle' THEN ARRAY[format('<(%s,0),0.5>', n)]
+		WHEN t.typname IN ('tsvector', 'tsquery', 'ltree') THEN ARRAY['proof' || n]
+		WHEN t.typname = 'pg_lsn' THEN ARRAY['0/' || to_hex(n)]
+		WHEN t.typname IN ('pg_snapshot', 'txid_snapshot') THEN ARRAY[format('%s:%s:', n, n)]
+		WHEN t.typname = 'tid' THEN ARRAY['(0,1)']
+		WHEN t.typname LIKE 'reg%' THEN ARRAY['-']
+		ELSE ARRAY['', '0', '1', '{}', '()', 'proof' || n]
+	END;
+END
+$$;
+COMMENT ON FUNCTION tenancy._proof_candidates(oid, integer, bigint) IS 'Values of a type to fill a column with.';
+
+-- What one column has to satisfy, as expressions over it.
+CREATE FUNCTION tenancy._proof_checks(relation regclass, attribute smallint)
+RETURNS text[]
+LANGUAGE sql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT coalesce(array_agg(e.expression), '{}')
+	FROM (SELECT pg_get_expr(c.conbin, c.conrelid) AS expression
+		  FROM pg_constraint c
+		  WHERE c.conrelid = relation AND c.contype = 'c' AND c.conkey = ARRAY[attribute]
+		  UNION ALL
+		  SELECT b.bounds
+		  FROM (SELECT pg_get_partition_constraintdef(relation) AS bounds
+				UNION ALL
+				SELECT string_agg(coalesce(pg_get_partition_constraintdef(i.inhrelid), 'true'), ' OR ')
+				FROM pg_inherits i
+				JOIN pg_class c ON c.oid = i.inhparent AND c.relkind = 'p'
+				WHERE i.inhparent = relation) b
+		  WHERE strpos(b.bounds, (SELECT quote_ident(a.attname) FROM pg_attribute a
+								  WHERE a.attrelid = relation AND a.attnum = attribute)) > 0) e
+$$;
+COMMENT ON FUNCTION tenancy._proof_checks(regclass, smallint) IS 'The checks and partition bounds that a column alone has to satisfy.';
+
+-- Does a column take a value?  Asked as the owner of the table, whose functions
+-- its checks may call.  What mentions further columns is left for the INSERT to find out.
+CREATE FUNCTION tenancy._proof_accepts(owner regrole, column_name name, type text, value text, checks text[])
+RETURNS boolean
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	expression text;
+	accepted boolean := true;
+BEGIN
+	FOREACH expression IN ARRAY 'true'::text || checks LOOP
+		accepted := (tenancy._run_as(owner, 'pg_catalog', format('SELECT FROM (SELECT CAST(%L AS %s) AS %I) c WHERE (%s) IS NOT FALSE',
+																 value, type, column_name, expression))).affected = 1;
+		EXIT WHEN NOT accepted;
+	END LOOP;
+	RETURN accepted;
+EXCEPTION
+	WHEN undefined_column THEN
+		RETURN true;
+	WHEN OTHERS OR assert_failure THEN
+		RETURN false;
+END
+$$;
+COMMENT ON FUNCTION tenancy._proof_accepts(regrole, name, text, text, text[]) IS 'Does a column take this value?';
+
+CREATE FUNCTION tenancy._proof_value(relation regclass, attribute smallint, n bigint)
+RETURNS text
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	c record;
+	checks text[] := tenancy._proof_checks(relation, attribute);
+	domain_checks text;
+	candidate text;
+BEGIN
+	SELECT a.attname, a.atttypid, a.atttypmod, format_type(a.atttypid, a.atttypmod) AS type, k.relowner::regrole AS owner, t.typtype
+	INTO STRICT c
+	FROM pg_attribute a JOIN pg_class k ON k.oid = a.attrelid JOIN pg_type t ON t.oid = a.atttypid
+	WHERE a.attrelid = relation AND a.attnum = attribute;
+
+	SELECT string_agg(pg_get_expr(d.conbin, 0), ' ') INTO domain_checks FROM pg_constraint d WHERE d.contypid = c.atttypid;
+	FOREACH candidate IN ARRAY tenancy._proof_candidates(c.atttypid, c.atttypmod, n)
+							   || tenancy._proof_literals(concat_ws(' ', array_to_string(checks, ' '), domain_checks)) LOOP
+		IF tenancy._proof_accepts(c.owner, c.attname, c.type, candidate, checks) THEN
+			RETURN candidate;
+		END IF;
+	END LOOP;
+
+	-- What passed before passes again.
+	EXECUTE format('SELECT format(''%%s'', r.%I) FROM %s r WHERE r.%I IS NOT NULL LIMIT 1', c.attname, relation, c.attname)
+	INTO candidate;
+	RETURN candidate;
+END
+$$;
+COMMENT ON FUNCTION tenancy._proof_value(regclass, smallint, bigint) IS 'A value for a column, NULL if none was found.';
+
+-- A row to refer to: one that exists, and is not just being changed, or one made
+-- for it.  filled: what the referring row says already.
+CREATE FUNCTION tenancy._proof_referenced(target regclass, columns name[], known jsonb, people jsonb, who uuid, depth integer,
+										  OUT found jsonb, OUT problem text)
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	EXECUTE format('SELECT jsonb_build_object(%s) FROM %s r WHERE %s LIMIT 1 FOR KEY SHARE SKIP LOCKED',
+		(SELECT string_agg(format('%L, format(''%%s'', r.%I)', c, c), ', ') FROM unnest(columns) c),
+		target,
+		(SELECT string_agg(CASE WHEN known ? c THEN format('r.%I = %L', c, known ->> c)
+								-- of people and projects, the synthetic ones
+								WHEN target IN ('tenancy.users'::regclass, 'tenancy.organizations'::regclass, 'tenancy.projects'::regclass)
+								 AND c = 'id' THEN format('r.id::text = ANY (%L)', ARRAY(SELECT p.value FROM jsonb_each_text(people) p))
+								ELSE format('r.%I IS NOT NULL', c) END, ' AND ')
+		 FROM unnest(columns) c))
+	INTO found;
+	IF found IS NULL AND depth < 5 THEN
+		SELECT i.made, i.problem INTO found, problem
+		FROM tenancy._proof_insert(target, known, people, who, columns, depth + 1) i;
+	ELSIF found IS NULL THEN
+		problem := format('there is no row in %s to refer to', target);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION tenancy._proof_referenced(regclass, name[], jsonb, jsonb, uuid, integer) IS
+	'The key of a row that a foreign key can point to.';
+
+-- Fill the columns of a row beside those that are given.  Variants: 0 what has to be filled;
+-- 1 the same, falling from column to column; 2 what has a default, too; 3 and 4 everything;
+-- 5 after a row that exists.
+CREATE FUNCTION tenancy._proof_fill(relation regclass, given jsonb, variant integer, people jsonb, who uuid, depth integer,
+									OUT filled jsonb, OUT problem text)
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	key record;
+	col record;
+	reference record;
+	known jsonb;
+	model jsonb;
+	value text;
+	n bigint := 1000 * (1 + floor(random() * 1000000)::bigint);
+BEGIN
+	filled := given;
+
+	FOR key IN
+		SELECT c.confrelid::regclass AS target, c.confrelid = c.conrelid AS own,
+			   (SELECT array_agg(a.attname ORDER BY k.i) FROM unnest(c.conkey) WITH ORDINALITY k (num, i)
+				JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.num) AS columns,
+			   (SELECT array_agg(a.attname ORDER BY k.i) FROM unnest(c.confkey) WITH ORDINALITY k (num, i)
+				JOIN pg_attribute a ON a.attrelid = c.confrelid AND a.attnum = k.num) AS refers,
+			   (SELECT bool_and(a.attnotnull OR given ? a.attname::text) FROM unnest(c.conkey) k (num)
+				JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.num) AS required
+		FROM pg_constraint c
+		WHERE c.conrelid = relation AND c.contype = 'f'
+		ORDER BY cardinality(c.conkey), c.conname
+	LOOP
+		CONTINUE WHEN key.own OR NOT key.required OR filled ?& key.columns::text[];
+		known := (SELECT coalesce(jsonb_object_agg(k.r, filled -> k.c), '{}') FROM unnest(key.columns::text[], key.refers::text[]) k (c, r) WHERE filled ? k.c);
+		SELECT * INTO reference FROM tenancy._proof_referenced(key.target, key.refers, known, people, who, depth);
+		IF reference.problem IS NOT NULL THEN
+			problem := reference.problem;
+			RETURN;
+		END IF;
+		filled := filled || (SELECT jsonb_object_agg(k.c, reference.found -> k.r) FROM unnest(key.columns::text[], key.refers::text[]) k (c, r));
+	END LOOP;
+
+	IF variant = 5 THEN
+		EXECUTE format('SELECT jsonb_build_object(%s) FROM %s r LIMIT 1',
+			(SELECT string_agg(format('%L, CASE WHEN r.%I IS NOT NULL THEN format(''%%s'', r.%I) END', a.attname, a.attname, a.attname), ', ')
+			 FROM (SELECT a.attname FROM pg_attribute a
+				   WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+					 AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = relation AND (i.indisunique OR i.indisexclusion)
+									 AND a.attnum = ANY (i.indkey))
+				   LIMIT 45) a), relation)
+		INTO model;
+		IF model IS NULL THEN
+			problem := 'the table is empty';
+			RETURN;
+		END IF;
+		filled := jsonb_strip_nulls(model) || filled;
+	END IF;
+
+	FOR col IN
+		SELECT a.attnum, a.attname::text AS name, format_type(a.atttypid, a.atttypmod) AS type
+		FROM pg_attribute a
+		JOIN pg_type t ON t.oid = a.atttypid
+		LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+		WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+		  AND NOT filled ? a.attname::text
+		  -- what takes its value from a sequence is filled, to leave the sequence alone
+		  AND (a.attidentity <> '' OR pg_get_expr(d.adbin, d.adrelid) ~ '\mnextval\('
+			   OR (a.attnotnull OR t.typnotnull) AND (d.adbin IS NULL OR variant >= 2)
+			   OR variant IN (3, 4)
+				  AND NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conrelid = relation AND c.contype = 'f' AND a.attnum = ANY (c.conkey)))
+		ORDER BY a.attnum
+	LOOP
+		value := tenancy._proof_value(relation, col.attnum, n + CASE WHEN variant IN (1, 4) THEN 999 - col.attnum % 999 ELSE col.attnum END);
+		IF value IS NULL THEN
+			problem := format('no value was found for column "%s" of type %s', col.name, col.type);
+			RETURN;
+		END IF;
+		filled := filled || jsonb_build_object(col.name, value);
+	END LOOP;
+
+	-- A row that has to refer to a row of its own table refers to itself.
+	FOR key IN
+		SELECT a.attname::text AS col, f.attname::text AS ref
+		FROM pg_constraint c, unnest(c.conkey, c.confkey) k (num, refnum)
+		JOIN pg_attribute a ON a.attrelid = relation AND a.attnum = k.num
+		JOIN pg_attribute f ON f.attrelid = relation AND f.attnum = k.refnum
+		WHERE c.conrelid = relation AND c.confrelid = relation AND c.contype = 'f'
+	LOOP
+		IF filled ? key.col AND filled ? key.ref AND NOT given ? key.col THEN
+			filled := filled || jsonb_build_object(key.col, filled -> key.ref);
+		END IF;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION tenancy._proof_fill(regclass, jsonb, integer, jsonb, uuid, integer) IS
+	'A synthetic row for a table, or the reason why there is none.';
+
+-- Insert a synthetic row as the table's owner, on behalf of a user who may: filled is what was
+-- filled, or the columns that were asked for as they are in the table.
+CREATE FUNCTION tenancy._proof_insert(relation regclass, given jsonb, people jsonb, who uuid, wanted name[], depth integer,
+									  OUT made jsonb, OUT variant integer, OUT problem text)
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	owner regrole := (SELECT c.relowner FROM pg_class c WHERE c.oid = relation);
+	path text := tenancy._proof_path(owner);
+	fill record;
+	outcome record;
+	try integer;
+BEGIN
+	FOREACH try IN ARRAY '{0,1,2,3,4,5}'::integer[] LOOP
+		BEGIN
+			PERFORM tenancy.act_as(who);
+			SELECT * INTO fill FROM tenancy._proof_fill(relation, given, try, people, who, depth);
+			IF fill.problem IS NOT NULL THEN
+				problem := coalesce(problem, fill.problem);
+				CONTINUE;
+			END IF;
+			SELECT * INTO outcome FROM tenancy._run_as(owner, path,
+				format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE VALUES (%s)%s', relation,
+					   (SELECT string_agg(quote_ident(e.key), ', ' ORDER BY e.key) FROM jsonb_each_text(fill.filled) e),
+					   (SELECT string_agg(quote_literal(e.value), ', ' ORDER BY e.key) FROM jsonb_each_text(fill.filled) e),
+					   (SELECT ' RETURNING pg_catalog.jsonb_build_object('
+							   || string_agg(format('%L, pg_catalog.format(''%%s'', %I)', c, c), ', ') || ')'
+						FROM unnest(wanted) c HAVING count(*) > 0)));
+			IF outcome.affected = 1 THEN
+				made := coalesce(outcome.answer::jsonb, fill.filled);
+				variant := try;
+				problem := NULL;
+				RETURN;
+			END IF;
+			problem := 'a trigger or rule of the table swallowed the row';
+		EXCEPTION WHEN OTHERS OR assert_failure THEN
+			problem := format('no row could be made: %s', SQLERRM);
+		END;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION tenancy._proof_insert(regclass, jsonb, jsonb, uuid, name[], integer) IS
+	'Inserts a synthetic row, or says why it cannot.';
+
+-- ---------------------------------------------------------------------
+-- The stage
+-- ---------------------------------------------------------------------
+
+-- Ids for three projects or organizations.  Where they decide about the
+-- partition, ids that fall into this one.
+CREATE FUNCTION tenancy._proof_ids(relation regclass, column_name name)
+RETURNS uuid[]
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	bounds text := pg_get_partition_constraintdef(relation);
+	ids uuid[];
+BEGIN
+	IF strpos(bounds, quote_ident(column_name)) > 0 THEN
+		BEGIN
+			ids := (tenancy._run_as((SELECT c.relowner FROM pg_class c WHERE c.oid = relation), 'pg_catalog', format(
+				'SELECT array_agg(s.%1$I) FROM (SELECT c.%1$I FROM (SELECT gen_random_uuid() AS %1$I FROM generate_series(1, 2000)) c WHERE %2$s LIMIT 3) s',
+				column_name, bounds))).answer::uuid[];
+		EXCEPTION WHEN OTHERS OR assert_failure THEN
+			-- the bounds are about further columns
+		END;
+	END IF;
+	RETURN CASE WHEN cardinality(ids) = 3 THEN ids ELSE ARRAY[gen_random_uuid(), gen_random_uuid(), gen_random_uuid()] END;
+END
+$$;
+COMMENT ON FUNCTION tenancy._proof_ids(regclass, name) IS 'Ids of synthetic projects or organizations that suit a table.';
+
+-- Organization A has an Owner, a Member, an open project and a private one that
+-- the Member was not added to; organization B has an Owner and another project,
+-- whose token is known.
+CREATE FUNCTION tenancy._proof_stage(kind text, ids uuid[])
+RETURNS jsonb
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	by_project boolean := kind = 'project';
+	people jsonb := jsonb_build_object(
+		'owner a', gen_random_uuid(), 'owner b', gen_random_uuid(), 'member', gen_random_uuid(),
+		'a', CASE WHEN by_project THEN gen_random_uuid() ELSE ids[1] END,
+		'b', CASE WHEN by_project THEN gen_random_uuid() ELSE ids[2] END,
+		'open', CASE WHEN by_project THEN ids[1] ELSE gen_random_uuid() END,
+		'other', CASE WHEN by_project THEN ids[2] ELSE gen_random_uuid() END,
+		'private', CASE WHEN by_project THEN ids[3] ELSE gen_random_uuid() END);
+	plan text := 'proof_' || md5(random()::text);
+BEGIN
+	INSERT INTO tenancy.plans (name, multiple_organizations, multiple_projects, private_projects)
+	VALUES (plan, true, true, true);
+	INSERT INTO tenancy.users (id, email, name)
+	SELECT (people ->> n)::uuid, md5(people ->> n) || '@proof.invalid', n
+	FROM unnest('{owner a,owner b,member}'::text[]) n;
+	INSERT INTO tenancy.organizations (id, name, owner_id, plan)
+	SELECT (people ->> n)::uuid, n, (people ->> ('owner ' || n))::uuid, plan
+	FROM unnest('{a,b}'::text[]) n;
+	INSERT INTO tenancy.memberships (organization_id, user_id)
+	VALUES ((people ->> 'a')::uuid, (people ->> 'member')::uuid);
+	INSERT INTO tenancy.projects (id, organization_id, name, is_private)
+	VALUES ((people ->> 'open')::uuid, (people ->> 'a')::uuid, 'open', false),
+		   ((people ->> 'private')::uuid, (people ->> 'a')::uuid, 'private', true),
+		   ((people ->> 'other')::uuid, (people ->> 'b')::uuid, 'other', false);
+	RETURN people || jsonb_build_object('token', tenancy._issue_project_token((people ->> 'other')::uuid));
+END
+$$;
+COMMENT ON FUNCTION tenancy._proof_stage(text, uuid[]) IS 'Makes the people, organizations and projects that the proof needs.';
+
+-- Who tries what on whose rows.  Beside the rows of theirs there are some that
+-- are the actor's own, if anything is.
+CREATE FUNCTION tenancy._proof_cases(OUT place integer, OUT actor text, OUT who text, OUT kind text, OUT mine text, OUT theirs text)
+RETURNS SETOF record
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	VALUES (1, 'Owner of another organization',		'owner b',	'project',		'other',	'open'),
+		   (1, 'Owner of another organization',		'owner b',	'organization',	'b',		'a'),
+		   (2, 'Member, a private project',			'member',	'project',		'open',		'private'),
+		   (3, 'nobody',							NULL,		'project',		'other',	'open'),
+		   (3, 'nobody',							NULL,		'organization',	'b',		'a'),
+		   (4, 'project token, its own project',	'token',	'project',		'other',	'other'),
+		   (4, 'project token, its own organization', 'token',	'organization',	'b',		'b'),
+		   (5, 'project token, another project',	'token',	'project',		'other',	'open'),
+		   (5, 'project token, another organization', 'token',	'organization',	'b',		'a'),
+		   (6, 'Member below the level',			'member',	'project',		'open',		'open'),
+		   (6, 'Member below the level',			'member',	'organization',	'a',		'a')
+$$;
+COMMENT ON FUNCTION tenancy._proof_cases() IS 'Who tries it, on whose rows.';
+
+-- What is tried.  class: read, write what is there, or make new rows.  needs:
+-- without one of these rights it cannot even begin; MOVE is UPDATE of the
+-- project's column.  two: only where mine and theirs differ.  breach: what
+-- shows that isolation is broken, any row that is returned or affected, or a
+-- change of their rows.
+CREATE FUNCTION tenancy._proof_templates(OUT place integer, OUT command text, OUT attempt text, OUT class text, OUT needs text[], OUT two boolean,
+										 OUT breach text, OUT statement text)
+RETURNS SETOF record
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	VALUES
+	(11, 'SELECT', 'reads', 'read', '{SELECT}'::text[], false, 'row',
+		'SELECT FROM {table} WHERE {column} = {theirs}'),
+	(12, 'SELECT', 'reads everything', 'read', '{SELECT}', false, 'row',
+		'SELECT FROM {table}'),
+	(13, 'SELECT', 'reads by a cursor', 'read', '{SELECT}', false, 'row',
+		'DECLARE tenancy_proof CURSOR FOR SELECT FROM {table} WHERE {column} = {theirs}; FETCH ALL FROM tenancy_proof'),
+	(14, 'SELECT', 'lets a leaky function see', 'read', '{SELECT}', false, 'row',
+		'SELECT FROM {table} t WHERE pg_temp.tenancy_proof_leak(t.{column}::text, {theirs})'),
+	(15, 'SELECT', 'locks rows FOR UPDATE', 'write', '{SELECT,UPDATE}', false, 'row',
+		'SELECT FROM {table} WHERE {column} = {theirs} FOR UPDATE'),
+	(16, 'COPY', 'copies by the query that COPY TO runs', 'read', '{SELECT}', false, 'row',
+		'SELECT FROM ONLY {table} WHERE {column} = {theirs}'),
+	(21, 'INSERT', 'inserts', 'new', '{INSERT}', false, 'change',
+		'INSERT INTO {table} ({columns}) OVERRIDING SYSTEM VALUE VALUES ({row of theirs})'),
+	(22, 'INSERT', 'inserts, RETURNING', 'write', '{INSERT,SELECT}', false, 'change',
+		'INSERT INTO {table} ({columns}) OVERRIDING SYSTEM VALUE VALUES ({row of theirs}) RETURNING {column}'),
+	(23, 'INSERT', 'reads in RETURNING', 'read', '{INSERT,SELECT}', false, 'row',
+		'WITH own AS (INSERT INTO {table} ({columns}) OVERRIDING SYSTEM VALUE VALUES ({row of mine})
+					  RETURNING (SELECT pg_catalog.count(*) FROM {table} t WHERE t.{column} = {theirs}) AS seen)
+		 SELECT FROM own WHERE seen > 0'),
+	(24, 'INSERT', 'overwrites, ON CONFLICT DO UPDATE', 'write', '{INSERT,MOVE}', false, 'change',
+		'INSERT INTO {table} ({columns and key}) OVERRIDING SYSTEM VALUE VALUES ({row of mine with the key of theirs})
+		 ON CONFLICT ({key}) DO UPDATE SET {column} = {mine}'),
+	(25, 'INSERT', 'moves a row there, ON CONFLICT DO UPDATE', 'write', '{INSERT,MOVE}', true, 'change',
+		'INSERT INTO {table} ({columns and key}) OVERRIDING SYSTEM VALUE VALUES ({row of mine with its own key})
+		 ON CONFLICT ({key}) DO UPDATE SET {column} = {theirs}'),
+	(31, 'UPDATE', 'updates', 'write', '{UPDATE}', false, 'row',
+		'UPDATE {table} SET {some column} = {some column} WHERE {column} = {theirs}'),
+	(32, 'UPDATE', 'moves a row there', 'write', '{MOVE}', true, 'change',
+		'UPDATE {table} SET {column} = {theirs} WHERE {column} = {mine}'),
+	(33, 'UPDATE', 'takes a row from there', 'write', '{MOVE}', true, 'row',
+		'UPDATE {table} SET {column} = {mine} WHERE {column} = {theirs}'),
+	(41, 'DELETE', 'deletes', 'write', '{DELETE}', false, 'row',
+		'DELETE FROM {table} WHERE {column} = {theirs}'),
+	(51, 'MERGE', 'updates', 'write', '{UPDATE}', false, 'row',
+		'MERGE INTO {table} t USING (VALUES ({theirs}::uuid)) v (id) ON t.{column} = v.id
+		 WHEN MATCHED THEN UPDATE SET {some column} = t.{some column}'),
+	(52, 'MERGE', 'deletes', 'write', '{DELETE}', false, 'row',
+		'MERGE INTO {table} t USING (VALUES ({theirs}::uuid)) v (id) ON t.{column} = v.id WHEN MATCHED THEN DELETE'),
+	(53, 'MERGE', 'inserts', 'new', '{INSERT}', false, 'change',
+		'MERGE INTO {table} t USING (VALUES (1)) v (one) ON false
+		 WHEN NOT MATCHED THEN INSERT ({columns}) OVERRIDING SYSTEM VALUE VALUES ({row of theirs})')
+$$;
+COMMENT ON FUNCTION tenancy._proof_templates() IS 'What is tried on a table.';
+
+CREATE FUNCTION tenancy._proof_view_templates(OUT place integer, OUT command text, OUT attempt text, OUT class text, OUT needs text[],
+											  OUT breach text, OUT statement text)
+RETURNS SETOF record
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	VALUES
+	(12, 'SELECT', 'lets a leaky function see', 'read', '{SELECT}'::text[], 'row',
+		'SELECT FROM {table} v WHERE pg_temp.tenancy_proof_leak(v.{column}::text, {theirs})'),
+	(13, 'INSERT', 'inserts', 'new', '{INSERT}', 'change',
+		'INSERT INTO {table} ({columns}) OVERRIDING SYSTEM VALUE VALUES ({row of theirs})'),
+	(14, 'UPDATE', 'updates', 'write', '{UPDATE}', 'row',
+		'UPDATE {table} SET {column} = {column} WHERE {column} = {theirs}'),
+	(15, 'DELETE', 'deletes', 'write', '{DELETE}', 'row',
+		'DELETE FROM {table} WHERE {column} = {theirs}')
+$$;
+COMMENT ON FUNCTION tenancy._proof_view_templates() IS
+	'What is tried on a view that shows whose a row is, beside reading all of it.';
+
+-- ---------------------------------------------------------------------
+-- The attempts
+-- ---------------------------------------------------------------------
+
+-- Has the role a right on the table, or on any column of it?  MOVE: on this one.
+CREATE FUNCTION tenancy._proof_may(role regrole, relation regclass, column_name name, "right" text)
+RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT CASE "right"
+		WHEN 'MOVE' THEN has_column_privilege(role, relation, column_name, 'UPDATE')
+		WHEN 'DELETE' THEN has_table_privilege(role, relation, 'DELETE')
+		ELSE has_any_column_privilege(role, relation, "right") END
+$$;
+COMMENT ON FUNCTION tenancy._proof_may(regrole, regclass, name, text) IS 'Can the role even begin?';
+
+-- Whatever a refusal says, it is one when it comes from row security, or from a
+-- right that the role does not have at all.
+CREATE FUNCTION tenancy._proof_is_refusal(code text, message text, lacking text)
+RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT code = '42501' AND (message ~ 'row-level security policy' OR message ~ '^permission denied for schema'
+							   OR lacking IS NOT NULL AND message ~ '^permission denied for')
+		OR code = '44000'		-- of a view WITH CHECK OPTION
+		OR code = '55000' AND message ~ '^cannot (insert into|update|delete from) view'
+$$;
+COMMENT ON FUNCTION tenancy._proof_is_refusal(text, text, text) IS 'Does an error say that isolation held?';
+
+-- Act as somebody (a user's id, a token, NULL for nobody), run one statement as
+-- the role, look from outside at what it did, and undo it.
+CREATE FUNCTION tenancy._proof_attempt(role regrole, path text, who text, statement text, breach text, due bigint,
+									   lacking text, outside text, OUT isolated boolean, OUT detail text)
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	before text;
+	after text;
+	reached bigint;
+BEGIN
+	IF statement IS NULL THEN
+		detail := 'the statement could not be made';
+		RETURN;
+	END IF;
+	IF outside IS NOT NULL THEN
+		EXECUTE outside INTO before;
+	END IF;
+	IF who LIKE 'tnp\_%' THEN
+		PERFORM tenancy.authenticate(who);
+	ELSE
+		PERFORM tenancy.act_as(who::uuid);
+	END IF;
+	reached := (tenancy._run_as(role, path, statement)).affected;
+	IF outside IS NOT NULL THEN
+		EXECUTE outside INTO after;
+	END IF;
+	RAISE EXCEPTION SQLSTATE 'TN0UN';
+EXCEPTION
+	WHEN SQLSTATE 'TN0UN' THEN
+		isolated := NOT (breach = 'row' AND reached > due OR after IS DISTINCT FROM before);
+		detail := CASE WHEN NOT isolated AND breach = 'row' AND reached > due
+						   THEN format('rows seen or changed: %s, due: %s', reached, due)
+					   WHEN NOT isolated THEN 'rows were added or changed'
+					   WHEN reached = 0 THEN 'no row'
+					   WHEN breach = 'row' THEN 'no row but those that are due'
+					   ELSE 'their rows are as before' END;
+	WHEN SQLSTATE 'TN0LK' THEN
+		isolated := false;
+		detail := 'the function was called with a row of theirs';
+	WHEN OTHERS OR assert_failure THEN
+		isolated := CASE WHEN tenancy._proof_is_refusal(SQLSTATE, SQLERRM, lacking) THEN true END;
+		detail := format('%s: %s', CASE WHEN isolated THEN 'refused' ELSE 'could not be tried' END, SQLERRM);
+END
+$$;
+COMMENT ON FUNCTION tenancy._proof_attempt(regrole, text, text, text, text, bigint, text, text) IS
+	'Tries one statement and undoes it.';
+
+-- Put a statement together.
+CREATE FUNCTION tenancy._proof_statement(template text, parts jsonb)
+RETURNS text
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	piece text;
+	result text := '';
+BEGIN
+	-- piece by piece, since values may contain what looks like a name
+	FOR piece IN SELECT m[1] FROM regexp_matches(template, '(\{[^}]*\}|[^{]+)', 'g') m LOOP
+		result := result || CASE WHEN piece LIKE '{%' THEN parts ->> btrim(piece, '{}') ELSE piece END;
+	END LOOP;
+	RETURN result;
+END
+$$;
+COMMENT ON FUNCTION tenancy._proof_statement(text, jsonb) IS 'A template with its parts filled in; NULL if one is missing.';
+
+-- A filled row as the columns and values of an INSERT, as far as the role may give them.
+CREATE FUNCTION tenancy._proof_values(role regrole, relation regclass, filled jsonb, OUT columns text, OUT "values" text)
+LANGUAGE sql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum),
+		   string_agg(quote_nullable(filled ->> a.attname::text), ', ' ORDER BY a.attnum)
+	FROM pg_attribute a
+	WHERE a.attrelid = relation AND a.attnum > 0 AND filled ? a.attname::text
+	  AND (has_column_privilege(role, relation, a.attnum, 'INSERT')
+		   OR NOT has_any_column_privilege(role, relation, 'INSERT'))
+$$;
+COMMENT ON FUNCTION tenancy._proof_values(regrole, regclass, jsonb) IS 'Columns and values of an INSERT.';
+
+-- The parts of statements about one table and one case.  The staged rows are
+-- there; new ones are made up beside them.
+CREATE FUNCTION tenancy._proof_parts(role regrole, relation regclass, target regclass, column_name name, mine uuid, theirs uuid,
+									 variant integer, people jsonb)
+RETURNS jsonb
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	parts jsonb;
+	owner uuid := people ->> 'owner a';
+	key name[];
+	of_theirs jsonb := jsonb_build_object(column_name, theirs);
+	of_mine jsonb := jsonb_build_object(column_name, mine);
+	key_of_theirs jsonb;
+	key_of_mine jsonb;
+	columns text;
+	some_column text;
+BEGIN
+	SELECT quote_ident(a.attname) INTO some_column
+	FROM pg_attribute a
+	WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' AND a.attidentity <> 'a'
+	ORDER BY has_column_privilege(role, relation, a.attnum, 'UPDATE') DESC,
+			 has_column_privilege(role, relation, a.attnum, 'SELECT') DESC, a.attname = column_name DESC, a.attnum
+	LIMIT 1;
+	parts := jsonb_build_object('table', target, 'column', quote_ident(column_name), 'some column', some_column,
+								'mine', quote_literal(mine), 'theirs', quote_literal(theirs));
+	IF variant IS NULL THEN
+		RETURN parts;
+	END IF;
+
+	-- The key that betrays most is one without the column.
+	SELECT k.columns INTO key
+	FROM (SELECT i.indexrelid, array_agg(a.attname ORDER BY u.place) AS columns, bool_and(a.attgenerated = '') AS writable
+		  FROM pg_index i
+		  CROSS JOIN unnest(i.indkey::int2[]) WITH ORDINALITY u (attnum, place)
+		  JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = u.attnum
+		  WHERE i.indrelid = target AND i.indisunique AND i.indisvalid AND i.indimmediate
+			AND i.indpred IS NULL AND i.indexprs IS NULL AND u.place <= i.indnkeyatts
+		  GROUP BY i.indexrelid) k
+	WHERE k.writable
+	ORDER BY column_name = ANY (k.columns), k.columns
+	LIMIT 1;
+
+	of_theirs := (tenancy._proof_fill(relation, of_theirs, variant, people, owner, 0)).filled;
+	of_mine := (tenancy._proof_fill(relation, of_mine, variant, people, owner, 0)).filled;
+	SELECT v.columns INTO columns FROM tenancy._proof_values(role, relation, of_theirs) v;
+	parts := parts || jsonb_build_object('columns', columns,
+		'row of theirs', (tenancy._proof_values(role, relation, of_theirs))."values",
+		'row of mine', (tenancy._proof_values(role, relation, of_mine))."values");
+	IF key IS NOT NULL THEN
+		EXECUTE format('SELECT (SELECT jsonb_build_object(%1$s) FROM %2$s r WHERE r.%3$I = $1 LIMIT 1),
+							   (SELECT jsonb_build_object(%1$s) FROM %2$s r WHERE r.%3$I = $2 LIMIT 1)',
+			(SELECT string_agg(format('%L, CASE WHEN r.%I IS NOT NULL THEN format(''%%s'', r.%I) END', c, c, c), ', ') FROM unnest(key) c),
+			relation, column_name)
+		INTO key_of_theirs, key_of_mine USING theirs, mine;
+		of_theirs := of_mine || (key_of_theirs - column_name::text);
+		of_mine := of_mine || key_of_mine;
+		parts := parts || jsonb_build_object(
+			'key', (SELECT string_agg(quote_ident(c), ', ') FROM unnest(key) c),
+			'columns and key', (tenancy._proof_values(role, relation, of_mine)).columns,
+			'row of mine with the key of theirs', (tenancy._proof_values(role, relation, of_theirs))."values",
+			'row of mine with its own key', (tenancy._proof_values(role, relation, of_mine))."values");
+	END IF;
+	RETURN parts || jsonb_build_object('has key', key IS NOT NULL);
+END
+$$;
+COMMENT ON FUNCTION tenancy._proof_parts(regrole, regclass, regclass, name, uuid, uuid, integer, jsonb) IS
+	'What statements about a table are put together from.';
+
+-- Does a template apply?  What a level or a token allows is no attack.
+CREATE FUNCTION tenancy._proof_applies(actor text, class text, visible_to tenancy.access_level, editable_by tenancy.access_level)
+RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT CASE
+		WHEN actor = 'Member below the level' THEN
+			CASE class WHEN 'read' THEN visible_to > 'member' ELSE editable_by > 'member' END
+		WHEN actor LIKE '%, its own project' THEN class <> 'new'
+		ELSE true END
+$$;
+COMMENT ON FUNCTION tenancy._proof_applies(text, text, tenancy.access_level, tenancy.access_level) IS
+	'Is it forbidden, so that it is to be tried?';
+
+-- Everything about one table, in a subtransaction that is undone.
+CREATE FUNCTION tenancy._proof_table(role regrole, relation regclass, kind text, column_name name,
+									 visible_to tenancy.access_level, editable_by tenancy.access_level,
+									 OUT command text, OUT attempt text, OUT isolated boolean, OUT detail text)
+RETURNS SETOF record
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	path text := tenancy._proof_path(role);
+	people jsonb;
+	staged record;
+	variant integer;
+	problem text;
+	of_case record;
+	t record;
+	parts jsonb;
+	outside text;
+	lacking text;
+	due bigint;
+	rows_there boolean;
+	name text;
+BEGIN
+	people := tenancy._proof_stage(kind, tenancy._proof_ids(relation, column_name));
+	FOREACH name IN ARRAY CASE kind WHEN 'project' THEN '{open,private,other}'::text[] ELSE '{a,b}' END LOOP
+		EXECUTE format('SET LOCAL tenancy.project_id = %L', CASE kind WHEN 'project' THEN people ->> name ELSE '' END);
+		SELECT * INTO staged
+		FROM tenancy._proof_insert(relation, jsonb_build_object(column_name, people ->> name), people,
+								   (people ->> CASE WHEN name IN ('other', 'b') THEN 'owner b' ELSE 'owner a' END)::uuid, '{}', 0);
+		SET LOCAL tenancy.project_id = '';
+		problem := coalesce(problem, staged.problem);
+		variant := coalesce(variant, staged.variant);
+		IF problem IS NULL THEN
+			EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE %I = %L)', relation, column_name, people ->> name) INTO rows_there;
+			IF NOT rows_there THEN
+				problem := 'a trigger of the table put the row elsewhere';
+			END IF;
+		END IF;
+	END LOOP;
+	IF problem IS NOT NULL THEN
+		variant := NULL;
+		-- of rows that are there, none is the actor's
+		EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE %I <> ALL ($1))', relation, column_name)
+		INTO rows_there USING ARRAY(SELECT p.value::uuid FROM jsonb_each_text(people) p WHERE p.key <> 'token');
+	END IF;
+
+	FOR of_case IN SELECT c.*, people ->> c.mine AS my_id, people ->> c.theirs AS their_id, people ->> c.who AS identity
+				   FROM tenancy._proof_cases() c WHERE c.kind = kind ORDER BY c.place LOOP
+		parts := tenancy._proof_parts(role, relation, relation, column_name, of_case.my_id::uuid, of_case.their_id::uuid, variant, people);
+		outside := format('SELECT format(''%%s:%%s'', count(*), sum(hashtextextended(format(''%%s'', t), 0))) FROM %s t WHERE t.%I = %L',
+						  relation, column_name, of_case.their_id);
+		EXECUTE format('SELECT count(*) FROM %s t WHERE t.%I = %L', relation, column_name, of_case.my_id) INTO due;
+		FOR t IN SELECT * FROM tenancy._proof_templates() p
+				 WHERE tenancy._proof_applies(of_case.actor, p.class, visible_to, editable_by)
+				   AND NOT (p.two AND of_case.my_id = of_case.their_id)
+				 ORDER BY p.place LOOP
+			command := t.command;
+			attempt := of_case.actor || ': ' || t.attempt;
+			lacking := (SELECT n FROM unnest(t.needs) n WHERE NOT tenancy._proof_may(role, relation, column_name, n) LIMIT 1);
+			IF variant IS NULL AND NOT (t.attempt = 'reads everything' AND rows_there) THEN
+				isolated := NULL;
+				detail := problem;
+			ELSIF t.statement LIKE '%{key}%' AND NOT (parts -> 'has key')::boolean THEN
+				isolated := true;
+				detail := 'the table has no unique key';
+			ELSE
+				SELECT a.isolated, a.detail INTO isolated, detail
+				FROM tenancy._proof_attempt(role, path, of_case.identity, tenancy._proof_statement(t.statement, parts), t.breach,
+											CASE WHEN t.attempt = 'reads everything' AND of_case.who NOT IN ('token')
+													  AND of_case.actor <> 'Member below the level' THEN due ELSE 0 END,
+											lacking, CASE WHEN t.class <> 'read' THEN outside END) a;
+			END IF;
+			RETURN NEXT;
+		END LOOP;
+	END LOOP;
+
+	RAISE EXCEPTION SQLSTATE 'TN0UN';
+EXCEPTION
+	WHEN SQLSTATE 'TN0UN' THEN
+		RETURN;
+END
+$$;
+COMMENT ON FUNCTION tenancy._proof_table(regrole, regclass, text, name, tenancy.access_level, tenancy.access_level) IS
+	'Tries everything on one table, and undoes it.';
+
+-- ---------------------------------------------------------------------
+-- Views
+-- ---------------------------------------------------------------------
+
+-- All that somebody sees in a view, in a few characters.
+CREATE FUNCTION tenancy._proof_answer(role regrole, path text, who text, view regclass, OUT answer text, OUT code text, OUT problem text)
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	seen text := CASE WHEN has_table_privilege(role, view, 'SELECT') THEN 'v'
+					  ELSE (SELECT 'ROW(' || string_agg('v.' || quote_ident(a.attname), ', ' ORDER BY a.attnum) || ')'
+							FROM pg_attribute a
+							WHERE a.attrelid = view AND a.attnum > 0 AND has_column_privilege(role, view, a.attnum, 'SELECT')) END;
+BEGIN
+	IF who LIKE 'tnp\_%' THEN
+		PERFORM tenancy.authenticate(who);
+	ELSE
+		PERFORM tenancy.act_as(who::uuid);
+	END IF;
+	answer := (tenancy._run_as(role, path, format(
+		'SELECT pg_catalog.format(''%%s:%%s'', pg_catalog.count(*),'
+		' pg_catalog.sum(pg_catalog.hashtextextended(pg_catalog.format(''%%s'', %s), 0))) FROM %s v',
+		coalesce(seen, 'v'), view))).answer;
+	RAISE EXCEPTION SQLSTATE 'TN0UN';
+EXCEPTION
+	WHEN SQLSTATE 'TN0UN' THEN
+		RETURN;
+	WHEN OTHERS OR assert_failure THEN
+		code := SQLSTATE;
+		problem := SQLERRM;
+END
+$$;
+COMMENT ON FUNCTION tenancy._proof_answer(regrole, text, text, regclass) IS 'A digest of what somebody sees in a view.';
+
+-- A view need not show whose a row is, nor a row at all.  So what somebody sees
+-- in it is compared with what they see once there is a row of theirs; that says
+-- something only if the row's rightful Owner sees a difference.
+CREATE FUNCTION tenancy._proof_view_case(role regrole, path text, relation regclass, view regclass, kind text, column_name name,
+										 people jsonb, mine text, theirs text, who text, wanted text[])
+RETURNS jsonb
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	rightful text := people ->> CASE WHEN theirs IN ('other', 'b') THEN 'owner b' ELSE 'owner a' END;
+	before record;
+	after record;
+	again record;
+	rightful_before record;
+	rightful_after record;
+	staged record;
+	filled jsonb;
+	row_of_theirs record;
+	parts jsonb;
+	outside text;
+	lacking text;
+	result record;
+	name text;
+	isolated boolean;
+	detail text;
+	shown boolean;	-- does its rightful Owner see the row of theirs?
+	named boolean := EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = view AND a.attname = column_name AND a.atttypid = 'uuid'::regtype);
+	t record;
+	results jsonb := '[]';
+BEGIN
+	FOREACH name IN ARRAY CASE WHEN mine = theirs THEN ARRAY[theirs] ELSE ARRAY[mine, theirs] END LOOP
+		IF name = theirs THEN
+			SELECT * INTO before FROM tenancy._proof_answer(role, path, who, view);
+			SELECT * INTO rightful_before FROM tenancy._proof_answer(role, path, rightful, view);
+		END IF;
+		EXECUTE format('SET LOCAL tenancy.project_id = %L', CASE kind WHEN 'project' THEN people ->> name ELSE '' END);
+		SELECT * INTO staged
+		FROM tenancy._proof_insert(relation, jsonb_build_object(column_name, people ->> name), people,
+								   (people ->> CASE WHEN name IN ('other', 'b') THEN 'owner b' ELSE 'owner a' END)::uuid, '{}', 0);
+		SET LOCAL tenancy.project_id = '';
+		EXIT WHEN staged.problem IS NOT NULL;
+	END LOOP;
+	SELECT * INTO after FROM tenancy._proof_answer(role, path, who, view);
+	SELECT * INTO rightful_after FROM tenancy._proof_answer(role, path, rightful, view);
+
+	shown := rightful_after.answer IS DISTINCT FROM rightful_before.answer;
+	lacking := CASE WHEN NOT tenancy._proof_may(role, view, column_name, 'SELECT') THEN 'SELECT' END;
+	IF after.problem IS NOT NULL THEN
+		isolated := CASE WHEN tenancy._proof_is_refusal(after.code, after.problem, lacking) THEN true END;
+		detail := format('%s: %s', CASE WHEN isolated THEN 'refused' ELSE 'could not be tried' END, after.problem);
+	ELSIF staged.problem IS NOT NULL THEN
+		detail := staged.problem;
+	ELSIF after.answer IS DISTINCT FROM before.answer THEN
+		SELECT * INTO again FROM tenancy._proof_answer(role, path, who, view);
+		isolated := CASE WHEN again.answer = after.answer THEN false END;
+		detail := CASE WHEN isolated THEN NULL
+					   WHEN isolated IS NULL THEN 'the view shows something else each time'
+					   ELSE 'what it shows changed with a row of theirs' END;
+	ELSIF shown THEN
+		isolated := true;
+		detail := 'a row of theirs makes no difference';
+	ELSE
+		detail := 'the view shows synthetic rows to nobody, not even to their Owner';
+	END IF;
+	results := results || jsonb_build_object('command', 'SELECT', 'attempt', 'reads', 'isolated', isolated, 'detail', detail);
+
+	IF staged.problem IS NULL THEN
+		filled := (tenancy._proof_fill(relation, jsonb_build_object(column_name, people ->> theirs), staged.variant, people, rightful::uuid, 0)).filled;
+		SELECT * INTO row_of_theirs FROM tenancy._proof_values(role, view, filled);
+		parts := jsonb_build_object('table', view, 'column', quote_ident(column_name), 'theirs', quote_literal(people ->> theirs),
+									'columns', row_of_theirs.columns, 'row of theirs', row_of_theirs."values");
+		outside := format('SELECT format(''%%s:%%s'', count(*), sum(hashtextextended(format(''%%s'', t), 0))) FROM %s t WHERE t.%I = %L',
+						  relation, column_name, people ->> theirs);
+		FOR t IN SELECT x.* FROM tenancy._proof_view_templates() x WHERE x.attempt = ANY (wanted) ORDER BY x.place LOOP
+			lacking := (SELECT n FROM unnest(t.needs) n WHERE NOT tenancy._proof_may(role, view, column_name, n) LIMIT 1);
+			CONTINUE WHEN t.class = 'read'
+				-- worth trying only if the function is called for somebody
+				AND NOT (named AND (SELECT NOT a.isolated FROM tenancy._proof_attempt(role, path, rightful, tenancy._proof_statement(t.statement, parts),
+																					  t.breach, 0, lacking, NULL) a) IS TRUE);
+			IF named OR lacking IS NOT NULL THEN
+				SELECT * INTO result FROM tenancy._proof_attempt(role, path, who, tenancy._proof_statement(t.statement, parts), t.breach, 0, lacking,
+																 CASE WHEN t.class <> 'read' THEN outside END);
+			END IF;
+			IF NOT named AND lacking IS NULL THEN
+				SELECT NULL::boolean AS isolated, 'the view does not show whose a row is' AS detail INTO result;
+			ELSIF t.class = 'write' AND result.isolated AND result.detail = 'no row' AND NOT shown THEN
+				SELECT NULL::boolean AS isolated, 'the view shows synthetic rows to nobody, not even to their Owner' AS detail INTO result;
+			END IF;
+			results := results || jsonb_build_object('command', t.command, 'attempt', t.attempt, 'isolated', result.isolated, 'detail', result.detail);
+		END LOOP;
+	END IF;
+	RAISE EXCEPTION SQLSTATE 'TN0UN';
+EXCEPTION
+	WHEN SQLSTATE 'TN0UN' THEN
+		RETURN results;
+END
+$$;
+COMMENT ON FUNCTION tenancy._proof_view_case(regrole, text, regclass, regclass, text, name, jsonb, text, text, text, text[]) IS
+	'The outcomes of attempts on one view by one actor.';
+
+CREATE FUNCTION tenancy._proof_view(role regrole, relation regclass, view regclass, kind text, column_name name,
+									visible_to tenancy.access_level, editable_by tenancy.access_level,
+									OUT command text, OUT attempt text, OUT isolated boolean, OUT detail text)
+RETURNS SETOF record
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	path text := tenancy._proof_path(role);
+	people jsonb;
+	of_case record;
+	wanted text[];
+	result jsonb;
+	exempt boolean;
+BEGIN
+	IF (SELECT c.relkind FROM pg_class c WHERE c.oid = view) = 'm' THEN
+		command := 'SELECT';
+		attempt := format('anybody: reads the materialized view %s', view);
+		exempt := (SELECT r.rolsuper OR r.rolbypassrls FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner WHERE c.oid = view);
+		isolated := CASE WHEN NOT has_any_column_privilege(role, view, 'SELECT') THEN true WHEN exempt THEN false END;
+		detail := CASE WHEN isolated THEN 'the role has no right to read it'
+					   WHEN exempt THEN 'it is a copy of what a role saw that bypasses row security'
+					   ELSE 'it is a copy of what its owner saw, which cannot be told' END;
+		RETURN NEXT;
+		RETURN;
+	END IF;
+
+	people := tenancy._proof_stage(kind, tenancy._proof_ids(relation, column_name));
+	FOR of_case IN SELECT c.* FROM tenancy._proof_cases() c WHERE c.kind = kind ORDER BY c.place LOOP
+		-- what can be written at all
+		wanted := (SELECT coalesce(array_agg(t.attempt), '{}') FROM tenancy._proof_view_templates() t
+				   WHERE tenancy._proof_applies(of_case.actor, t.class, visible_to, editable_by)
+					 AND (t.class = 'read' OR pg_relation_is_updatable(view, true) & CASE t.command WHEN 'INSERT' THEN 8 WHEN 'UPDATE' THEN 4 ELSE 16 END > 0));
+		FOR result IN SELECT r FROM jsonb_array_elements(tenancy._proof_view_case(role, path, relation, view, kind, column_name, people,
+																	 of_case.mine, of_case.theirs, people ->> of_case.who, wanted)) r LOOP
+			CONTINUE WHEN result ->> 'command' = 'SELECT'
+					  AND NOT tenancy._proof_applies(of_case.actor, 'read', visible_to, editable_by);
+			command := result ->> 'command';
+			attempt := format('%s: %s through view %s', of_case.actor, result ->> 'attempt', view);
+			isolated := (result ->> 'isolated')::boolean;
+			detail := result ->> 'detail';
+			RETURN NEXT;
+		END LOOP;
+	END LOOP;
+
+	RAISE EXCEPTION SQLSTATE 'TN0UN';
+EXCEPTION
+	WHEN SQLSTATE 'TN0UN' THEN
+		RETURN;
+END
+$$;
+COMMENT ON FUNCTION tenancy._proof_view(regrole, regclass, regclass, text, name, tenancy.access_level, tenancy.access_level) IS
+	'Tries everything through one view, and undoes it.';
+
+-- ---------------------------------------------------------------------
+-- What no attempt shows, or what would disturb others
+-- ---------------------------------------------------------------------
+
+CREATE FUNCTION tenancy._proof_role_facts(role regrole, OUT command text, OUT attempt text, OUT isolated boolean, OUT detail text)
+RETURNS SETOF record
+LANGUAGE sql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT 'ROLE', f.attempt, f.isolated, CASE WHEN f.isolated IS NOT TRUE THEN f.detail END
+	FROM pg_roles r,
+	LATERAL (VALUES
+		(1, 'is no superuser', NOT r.rolsuper, 'a superuser sees everything'),
+		(2, 'does not bypass row security', NOT r.rolbypassrls, 'BYPASSRLS'),
+		(3, 'does not replicate', NOT r.rolreplication, 'REPLICATION: it can copy the whole server'),
+		(4, 'cannot become a role that may do one of these',
+			NOT EXISTS (SELECT FROM pg_roles o WHERE o.oid <> r.oid AND (o.rolsuper OR o.rolbypassrls OR o.rolreplication) AND pg_has_role(r.oid, o.oid, 'MEMBER')),
+			'member of ' || (SELECT string_agg(quote_ident(o.rolname), ', ' ORDER BY o.rolname) FROM pg_roles o
+							 WHERE o.oid <> r.oid AND (o.rolsuper OR o.rolbypassrls OR o.rolreplication) AND pg_has_role(r.oid, o.oid, 'MEMBER'))),
+		(5, 'has no access to the server''s files and programs',
+			NOT EXISTS (SELECT FROM pg_roles o WHERE o.rolname IN ('pg_read_server_files', 'pg_write_server_files', 'pg_execute_server_program') AND pg_has_role(r.oid, o.oid, 'MEMBER')),
+			'it can read the files that tables are stored in'),
+		(6, 'cannot say who is acting',
+			CASE WHEN NOT has_parameter_privilege(r.oid, 'tenancy.user_id', 'SET') THEN true END,
+			'it was given grant_application: it can act as anybody, which is trusted and not tried')) f (place, attempt, isolated, detail)
+	WHERE r.oid = role
+	ORDER BY f.place
+$$;
+COMMENT ON FUNCTION tenancy._proof_role_facts(regrole) IS 'What a role can do that no attempt shows.';
+
+CREATE FUNCTION tenancy._proof_table_facts(role regrole, relation regclass, column_name name,
+										   OUT command text, OUT attempt text, OUT isolated boolean, OUT detail text)
+RETURNS SETOF record
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	owner regrole := (SELECT c.relowner FROM pg_class c WHERE c.oid = relation);
+	"right" text;
+	filtered boolean;
+BEGIN
+	command := 'OWNER';
+	attempt := 'anybody: is not the owner of the table, and cannot become it';
+	isolated := NOT pg_has_role(role, owner, 'MEMBER');
+	detail := CASE WHEN NOT isolated THEN format('%s owns the table and can switch row security off', owner) END;
+	RETURN NEXT;
+
+	-- By right and not by deed: it would lock the table for everybody.
+	FOREACH "right" IN ARRAY CASE WHEN tenancy._setting('server_version_num')::integer >= 170000
+							 THEN '{TRUNCATE,TRIGGER,REFERENCES,MAINTAIN}'::text[] ELSE '{TRUNCATE,TRIGGER,REFERENCES}' END LOOP
+		command := "right";
+		attempt := CASE "right" WHEN 'TRUNCATE' THEN 'anybody: truncates the table'
+								WHEN 'TRIGGER' THEN 'anybody: creates a trigger'
+								WHEN 'REFERENCES' THEN 'anybody: refers to rows by a foreign key'
+								ELSE 'anybody: maintains the table' END;
+		isolated := NOT CASE WHEN "right" = 'REFERENCES' THEN has_any_column_privilege(role, relation, "right")
+							 ELSE has_table_privilege(role, relation, "right") END;
+		detail := CASE WHEN isolated THEN 'the role has no right to' ELSE format('the role has the right %s, which row security does not govern', "right") END;
+		RETURN NEXT;
+	END LOOP;
+
+	command := 'LOCK';
+	attempt := 'anybody: locks the table';
+	isolated := CASE WHEN NOT has_table_privilege(role, relation, 'UPDATE, DELETE, TRUNCATE') THEN true END;
+	detail := CASE WHEN isolated THEN 'no lock that others notice, for want of rights'
+				   ELSE 'not promised: a role with UPDATE or DELETE can lock the table' END;
+	RETURN NEXT;
+
+	command := 'COPY';
+	attempt := 'anybody: loads rows by COPY FROM';
+	filtered := (tenancy._run_as(role, 'pg_catalog', format('SELECT row_security_active(%s::oid)', relation::oid))).answer::boolean;
+	isolated := filtered OR NOT has_any_column_privilege(role, relation, 'INSERT');
+	detail := CASE WHEN filtered THEN 'PostgreSQL refuses it under row security'
+				   WHEN isolated THEN 'the role has no right to insert'
+				   ELSE 'row security does not apply to the role' END;
+	RETURN NEXT;
+END
+$$;
+COMMENT ON FUNCTION tenancy._proof_table_facts(regrole, regclass, name) IS 'What rights on a table tell without an attempt.';
+
+-- ---------------------------------------------------------------------
+-- All of it
+-- ---------------------------------------------------------------------
+
+CREATE FUNCTION tenancy.prove_isolation(role regrole)
+RETURNS TABLE (relation regclass, command text, attempt text, isolated boolean, detail text)
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	t record;
+	view regclass;
+BEGIN
+	IF NOT (SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = current_user) THEN
+		RAISE EXCEPTION 'must be superuser to prove isolation'
+			USING ERRCODE = 'insufficient_privilege';
+	END IF;
+	IF NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = prove_isolation.role) THEN
+		RAISE EXCEPTION 'role does not exist'
+			USING ERRCODE = 'undefined_object';
+	END IF;
+
+	BEGIN
+		-- As in a new session of the role: what the caller has set counts for nothing.
+		SET LOCAL tenancy.project_id = '';
+		SET LOCAL row_security = on;
+		SET LOCAL session_replication_role = origin;
+		SET LOCAL lc_messages = 'C';
+		SET LOCAL client_min_messages = error;
+		BEGIN
+			CREATE FUNCTION pg_temp.tenancy_proof_leak(seen text, theirs text) RETURNS boolean
+			LANGUAGE plpgsql VOLATILE COST 0.0000001
+			AS $leak$
+			BEGIN
+				IF seen OPERATOR(pg_catalog.=) theirs THEN
+					RAISE EXCEPTION SQLSTATE 'TN0LK';
+				END IF;
+				RETURN false;
+			END
+			$leak$;
+			GRANT EXECUTE ON FUNCTION pg_temp.tenancy_proof_leak(text, text) TO PUBLIC;
+		EXCEPTION WHEN OTHERS THEN
+			NULL;	-- an event trigger forbids it: the attempts will say that there is no such function
+		END;
+
+		RETURN QUERY SELECT NULL::regclass, f.* FROM tenancy._proof_role_facts(prove_isolation.role) f;
+		FOR t IN SELECT * FROM tenancy._proof_tables() p ORDER BY p.relation::text COLLATE "C" LOOP
+			RETURN QUERY SELECT t.relation, f.* FROM tenancy._proof_table_facts(prove_isolation.role, t.relation, t.column_name) f;
+			IF t.kind IS NULL OR t.column_name IS NULL THEN
+				RETURN QUERY SELECT t.relation, NULL::text, 'anybody: any attempt', NULL::boolean, 'it cannot be told which column says whose a row is';
+				CONTINUE;
+			END IF;
+			RETURN QUERY SELECT t.relation, f.* FROM tenancy._proof_table(prove_isolation.role, t.relation, t.kind, t.column_name, t.visible_to, t.editable_by) f;
+			FOR view IN SELECT v FROM tenancy._proof_views(t.relation) v LOOP
+				RETURN QUERY SELECT t.relation, f.* FROM tenancy._proof_view(prove_isolation.role, t.relation, view, t.kind, t.column_name, t.visible_to, t.editable_by) f;
+			END LOOP;
+		END LOOP;
+		RAISE EXCEPTION SQLSTATE 'TN0UN';
+	EXCEPTION
+		WHEN SQLSTATE 'TN0UN' THEN
+			RETURN;
+	END;
+END
+$$;
+COMMENT ON FUNCTION tenancy.prove_isolation(regrole) IS
+	'Tries as a role, with synthetic rows, what isolation forbids on every protected table, and undoes it; for the DBA.';
+REVOKE ALL ON FUNCTION tenancy.prove_isolation(regrole) FROM PUBLIC;
