@@ -159,6 +159,7 @@ DECLARE
 	of_parts text[];
 	size integer;
 	digest text := md5(n::text);
+	letters text := translate(digest, '0123456789', 'ghijklmnop');
 BEGIN
 	SELECT * INTO STRICT t FROM pg_type p WHERE p.oid = _proof_candidates.type;
 	CASE t.typtype
@@ -199,7 +200,8 @@ BEGIN
 			(SELECT array_agg(left(c.value, coalesce(size, 200)) ORDER BY c.place)
 			 FROM unnest(ARRAY[CASE WHEN size < 8 THEN digest ELSE 'proof' || n END, 'Proof' || n, 'PROOF' || n,
 							   'proof' || n || '@example.com', 'https://example.com/proof' || n,
-							   n::text, '+1555' || n, digest, 'a', 'A', '1', '', 'aa', 'AA', 'AAA', 'aaa', 'en-US'])
+							   n::text, '+1555' || n, digest, left(digest, 2), left(letters, 2), upper(left(letters, 2)),
+							   left(letters, 3), upper(left(letters, 3)), 'a', 'A', '1', '', 'en-US'])
 				  WITH ORDINALITY c (value, place))
 		WHEN t.typname = 'uuid' THEN ARRAY[digest::uuid::text]
 		WHEN t.typname IN ('date', 'timestamp', 'timestamptz') THEN
@@ -266,8 +268,9 @@ DECLARE
 	accepted boolean := true;
 BEGIN
 	FOREACH expression IN ARRAY 'true'::text || checks LOOP
-		accepted := (tenancy._run_as(owner, 'pg_catalog', format('SELECT FROM (SELECT CAST(%L AS %s) AS %I) c WHERE (%s) IS NOT FALSE',
-																 value, type, column_name, expression))).affected = 1;
+		accepted := (tenancy._run_as(owner, 'pg_catalog', format(
+			'SELECT FROM (SELECT CAST(%1$L AS %2$s) AS %3$I) c WHERE pg_catalog.num_nonnulls(%3$I) = 1 AND (%4$s) IS NOT FALSE',
+			value, type, column_name, expression))).affected = 1;
 		EXIT WHEN NOT accepted;
 	END LOOP;
 	RETURN accepted;
@@ -313,9 +316,9 @@ $$;
 COMMENT ON FUNCTION tenancy._proof_value(regclass, smallint, bigint) IS 'A value for a column, NULL if none was found.';
 
 -- A row to refer to: one that exists, and is not just being changed, or one made
--- for it.  filled: what the referring row says already.
+-- for it.  known: what the referring row says already.
 CREATE FUNCTION tenancy._proof_referenced(target regclass, columns name[], known jsonb, people jsonb, who uuid, depth integer,
-										  OUT found jsonb, OUT problem text)
+										  OUT existing jsonb, OUT problem text)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -329,11 +332,11 @@ BEGIN
 								 AND c = 'id' THEN format('r.id::text = ANY (%L)', ARRAY(SELECT p.value FROM jsonb_each_text(people) p))
 								ELSE format('r.%I IS NOT NULL', c) END, ' AND ')
 		 FROM unnest(columns) c))
-	INTO found;
-	IF found IS NULL AND depth < 5 THEN
-		SELECT i.made, i.problem INTO found, problem
+	INTO existing;
+	IF existing IS NULL AND depth < 5 THEN
+		SELECT i.made, i.problem INTO existing, problem
 		FROM tenancy._proof_insert(target, known, people, who, columns, depth + 1) i;
-	ELSIF found IS NULL THEN
+	ELSIF existing IS NULL THEN
 		problem := format('there is no row in %s to refer to', target);
 	END IF;
 END
@@ -380,7 +383,7 @@ BEGIN
 			problem := reference.problem;
 			RETURN;
 		END IF;
-		filled := filled || (SELECT jsonb_object_agg(k.c, reference.found -> k.r) FROM unnest(key.columns::text[], key.refers::text[]) k (c, r));
+		filled := filled || (SELECT jsonb_object_agg(k.c, reference.existing -> k.r) FROM unnest(key.columns::text[], key.refers::text[]) k (c, r));
 	END LOOP;
 
 	IF variant = 5 THEN
