@@ -122,6 +122,7 @@ AS $$
 		   AND c LIKE 'search\_path=%'
 		 ORDER BY s.setrole <> 0 DESC, s.setdatabase <> 0 DESC
 		 LIMIT 1),
+		(SELECT f.setting FROM pg_file_settings f WHERE f.name = 'search_path' AND f.applied ORDER BY f.seqno DESC LIMIT 1),
 		(SELECT s.boot_val FROM pg_settings s WHERE s.name = 'search_path'))
 $$;
 COMMENT ON FUNCTION tenancy._proof_path(regrole) IS 'The search_path that a role begins with in this database.';
@@ -158,6 +159,7 @@ DECLARE
 	t pg_type%ROWTYPE;
 	of_parts text[];
 	size integer;
+	small bigint := n / 1000 + n % 1000;	-- differs and rises within narrow types, too
 	digest text := md5(n::text);
 	letters text := translate(digest, '0123456789', 'ghijklmnop');
 BEGIN
@@ -192,9 +194,9 @@ BEGIN
 				 WHEN t.typname = 'name' THEN 63 END;
 	RETURN CASE
 		WHEN t.typname = 'bool' THEN ARRAY[(n % 2 = 0)::text, (n % 2 <> 0)::text]
-		WHEN t.typname = 'int2' THEN ARRAY[(n % 32000)::text, '1', '0', '-1', '10', '100']
+		WHEN t.typname = 'int2' THEN ARRAY[(small % 32000)::text, '1', '0', '-1', '10', '100']
 		WHEN t.typname IN ('numeric', 'money', 'float4', 'float8') THEN
-			ARRAY[(CASE WHEN size < 15 THEN n % (10 ^ greatest(size, 0))::bigint ELSE n END)::text, '1', '0.5', '0', '-1', '10', '100']
+			ARRAY[(CASE WHEN size < 15 THEN small % (10 ^ greatest(size, 0))::bigint ELSE n END)::text, '1', '0.5', '0', '-1', '10', '100']
 		WHEN t.typname IN ('int4', 'int8', 'oid', 'xid', 'xid8', 'cid') THEN ARRAY[n::text, '1', '0', '-1', '10', '100', '2000']
 		WHEN t.typcategory = 'S' OR t.typname = 'citext' THEN
 			(SELECT array_agg(left(c.value, coalesce(size, 200)) ORDER BY c.place)
@@ -205,9 +207,9 @@ BEGIN
 				  WITH ORDINALITY c (value, place))
 		WHEN t.typname = 'uuid' THEN ARRAY[digest::uuid::text]
 		WHEN t.typname IN ('date', 'timestamp', 'timestamptz') THEN
-			ARRAY[(timestamp '2001-01-01' + n % 8000 * interval '1 day')::date::text, now()::date::text,
+			ARRAY[(timestamp '2001-01-01' + small % 8000 * interval '1 day')::date::text, now()::date::text,
 				  (now() + interval '30 days')::date::text, (now() - interval '30 days')::date::text]
-		WHEN t.typname IN ('time', 'timetz') THEN ARRAY[(time '00:00' + n % 86400 * interval '1 second')::text, '00:00', '12:00']
+		WHEN t.typname IN ('time', 'timetz') THEN ARRAY[(time '00:00' + small % 86400 * interval '1 second')::text, '00:00', '12:00']
 		WHEN t.typname = 'interval' THEN ARRAY[n || ' seconds', '1 second', '1 day', '0']
 		WHEN t.typname IN ('json', 'jsonb') THEN ARRAY['{}', '[]', '"proof"', '1', 'null']
 		WHEN t.typname = 'xml' THEN ARRAY['<proof/>']
@@ -233,6 +235,53 @@ END
 $$;
 COMMENT ON FUNCTION tenancy._proof_candidates(oid, integer, bigint) IS 'Values of a type to fill a column with.';
 
+-- What the bounds of a partition demand, one condition each.  A row of a
+-- partitioned table is meant for one of the partitions at the end.
+CREATE FUNCTION tenancy._proof_bounds(relation regclass)
+RETURNS text[]
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	partition regclass := relation;
+	bounds text;
+	piece text;
+	condition text := '';
+	depth integer := 0;
+	result text[] := '{}';
+BEGIN
+	IF (SELECT c.relkind FROM pg_class c WHERE c.oid = relation) = 'p' THEN
+		SELECT t.relid INTO partition
+		FROM pg_partition_tree(relation) t
+		JOIN pg_class c ON c.oid = t.relid
+		WHERE t.isleaf
+		ORDER BY pg_get_expr(c.relpartbound, c.oid) = 'DEFAULT' DESC, t.relid
+		LIMIT 1;
+	END IF;
+
+	-- ((a >= 1) AND (a < 2)), or one condition alone
+	bounds := pg_get_partition_constraintdef(partition);
+	IF bounds LIKE '((%))' THEN
+		bounds := substr(bounds, 2, length(bounds) - 2);
+	END IF;
+	FOR piece IN SELECT m[1] FROM regexp_matches(bounds, '(''(?:[^'']|'''')*''|"(?:[^"]|"")*"| AND |.)', 'g') m LOOP
+		depth := depth + (piece = '(')::integer - (piece = ')')::integer;
+		IF depth = 0 AND piece = ' AND ' THEN
+			result := result || condition;
+			condition := '';
+		ELSE
+			condition := condition || piece;
+		END IF;
+	END LOOP;
+	IF condition <> '' THEN
+		result := result || condition;
+	END IF;
+	-- any of the partitions by hash will do for a row of the table at the top
+	RETURN (SELECT coalesce(array_agg(c), '{}') FROM unnest(result) c WHERE partition = relation OR c !~ 'satisfies_hash_partition');
+END
+$$;
+COMMENT ON FUNCTION tenancy._proof_bounds(regclass) IS 'What a row has to satisfy to fall into a partition.';
+
 -- What one column has to satisfy, as expressions over it.
 CREATE FUNCTION tenancy._proof_checks(relation regclass, attribute smallint)
 RETURNS text[]
@@ -244,36 +293,25 @@ AS $$
 		  FROM pg_constraint c
 		  WHERE c.conrelid = relation AND c.contype = 'c' AND c.conkey = ARRAY[attribute]
 		  UNION ALL
-		  SELECT b.bounds
-		  FROM (SELECT pg_get_partition_constraintdef(relation) AS bounds
-				UNION ALL
-				SELECT string_agg(coalesce(pg_get_partition_constraintdef(i.inhrelid), 'true'), ' OR ')
-				FROM pg_inherits i
-				JOIN pg_class c ON c.oid = i.inhparent AND c.relkind = 'p'
-				WHERE i.inhparent = relation) b
-		  WHERE strpos(b.bounds, (SELECT quote_ident(a.attname) FROM pg_attribute a
-								  WHERE a.attrelid = relation AND a.attnum = attribute)) > 0) e
+		  SELECT b
+		  FROM unnest(tenancy._proof_bounds(relation)) b
+		  WHERE strpos(b, (SELECT quote_ident(a.attname) FROM pg_attribute a
+						   WHERE a.attrelid = relation AND a.attnum = attribute)) > 0) e
 $$;
-COMMENT ON FUNCTION tenancy._proof_checks(regclass, smallint) IS 'The checks and partition bounds that a column alone has to satisfy.';
+COMMENT ON FUNCTION tenancy._proof_checks(regclass, smallint) IS 'The checks and partition bounds that a column has to satisfy.';
 
 -- Does a column take a value?  Asked as the owner of the table, whose functions
--- its checks may call.  What mentions further columns is left for the INSERT to find out.
-CREATE FUNCTION tenancy._proof_accepts(owner regrole, column_name name, type text, value text, checks text[])
+-- its checks may call.  What mentions further columns is left for the INSERT to
+-- find out.
+CREATE FUNCTION tenancy._proof_accepts(owner regrole, column_name name, type text, value text, expression text)
 RETURNS boolean
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-	expression text;
-	accepted boolean := true;
 BEGIN
-	FOREACH expression IN ARRAY 'true'::text || checks LOOP
-		accepted := (tenancy._run_as(owner, 'pg_catalog', format(
-			'SELECT FROM (SELECT CAST(%1$L AS %2$s) AS %3$I) c WHERE pg_catalog.num_nonnulls(%3$I) = 1 AND (%4$s) IS NOT FALSE',
-			value, type, column_name, expression))).affected = 1;
-		EXIT WHEN NOT accepted;
-	END LOOP;
-	RETURN accepted;
+	RETURN (tenancy._run_as(owner, 'pg_catalog', format(
+		'SELECT FROM (SELECT CAST(%1$L AS %2$s) AS %3$I) c WHERE pg_catalog.num_nonnulls(%3$I) = 1 AND (%4$s) IS NOT FALSE',
+		value, type, column_name, expression))).affected = 1;
 EXCEPTION
 	WHEN undefined_column THEN
 		RETURN true;
@@ -281,7 +319,7 @@ EXCEPTION
 		RETURN false;
 END
 $$;
-COMMENT ON FUNCTION tenancy._proof_accepts(regrole, name, text, text, text[]) IS 'Does a column take this value?';
+COMMENT ON FUNCTION tenancy._proof_accepts(regrole, name, text, text, text) IS 'Does a column take a value, as far as one check is concerned?';
 
 CREATE FUNCTION tenancy._proof_value(relation regclass, attribute smallint, n bigint)
 RETURNS text
@@ -302,7 +340,7 @@ BEGIN
 	SELECT string_agg(pg_get_expr(d.conbin, 0), ' ') INTO domain_checks FROM pg_constraint d WHERE d.contypid = c.atttypid;
 	FOREACH candidate IN ARRAY tenancy._proof_candidates(c.atttypid, c.atttypmod, n)
 							   || tenancy._proof_literals(concat_ws(' ', array_to_string(checks, ' '), domain_checks)) LOOP
-		IF tenancy._proof_accepts(c.owner, c.attname, c.type, candidate, checks) THEN
+		IF (SELECT bool_and(tenancy._proof_accepts(c.owner, c.attname, c.type, candidate, e)) FROM unnest('true'::text || checks) e) THEN
 			RETURN candidate;
 		END IF;
 	END LOOP;
@@ -499,19 +537,25 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	bounds text := pg_get_partition_constraintdef(relation);
-	ids uuid[];
+	owner regrole := (SELECT c.relowner FROM pg_class c WHERE c.oid = relation);
+	ids uuid[] := ARRAY(SELECT gen_random_uuid() FROM generate_series(1, 3));
+	suitable uuid[];
+	condition text;
 BEGIN
-	IF strpos(bounds, quote_ident(column_name)) > 0 THEN
+	FOREACH condition IN ARRAY tenancy._proof_checks(relation, (SELECT a.attnum FROM pg_attribute a
+																WHERE a.attrelid = relation AND a.attname = column_name)) LOOP
 		BEGIN
-			ids := (tenancy._run_as((SELECT c.relowner FROM pg_class c WHERE c.oid = relation), 'pg_catalog', format(
-				'SELECT array_agg(s.%1$I) FROM (SELECT c.%1$I FROM (SELECT gen_random_uuid() AS %1$I FROM generate_series(1, 2000)) c WHERE %2$s LIMIT 3) s',
-				column_name, bounds))).answer::uuid[];
+			suitable := (tenancy._run_as(owner, 'pg_catalog', format(
+				'SELECT pg_catalog.array_agg(s.%1$I) FROM (SELECT c.%1$I FROM (SELECT pg_catalog.gen_random_uuid() AS %1$I FROM pg_catalog.generate_series(1, 3000)) c WHERE %2$s LIMIT 3) s',
+				column_name, condition))).answer::uuid[];
+			IF cardinality(suitable) = 3 THEN
+				ids := suitable;
+			END IF;
 		EXCEPTION WHEN OTHERS OR assert_failure THEN
-			-- the bounds are about further columns
+			NULL;	-- it is about further columns: the INSERT will tell
 		END;
-	END IF;
-	RETURN CASE WHEN cardinality(ids) = 3 THEN ids ELSE ARRAY[gen_random_uuid(), gen_random_uuid(), gen_random_uuid()] END;
+	END LOOP;
+	RETURN ids;
 END
 $$;
 COMMENT ON FUNCTION tenancy._proof_ids(regclass, name) IS 'Ids of synthetic projects or organizations that suit a table.';
@@ -776,6 +820,7 @@ DECLARE
 	parts jsonb;
 	owner uuid := people ->> 'owner a';
 	key name[];
+	tied name[];
 	of_theirs jsonb := jsonb_build_object(column_name, theirs);
 	of_mine jsonb := jsonb_build_object(column_name, mine);
 	key_of_theirs jsonb;
@@ -815,11 +860,19 @@ BEGIN
 		'row of theirs', (tenancy._proof_values(role, relation, of_theirs))."values",
 		'row of mine', (tenancy._proof_values(role, relation, of_mine))."values");
 	IF key IS NOT NULL THEN
+		tied := (SELECT array_agg(DISTINCT a.attname)
+				 FROM pg_attribute a
+				 WHERE a.attrelid = relation AND a.attgenerated = ''
+				   AND (a.attname = ANY (key)
+						OR EXISTS (SELECT FROM pg_constraint c, pg_attribute k
+								   WHERE c.conrelid = relation AND c.contype = 'c' AND a.attnum = ANY (c.conkey)
+									 AND k.attrelid = relation AND k.attname = ANY (key) AND k.attnum = ANY (c.conkey))));
 		EXECUTE format('SELECT (SELECT jsonb_build_object(%1$s) FROM %2$s r WHERE r.%3$I = $1 LIMIT 1),
 							   (SELECT jsonb_build_object(%1$s) FROM %2$s r WHERE r.%3$I = $2 LIMIT 1)',
-			(SELECT string_agg(format('%L, CASE WHEN r.%I IS NOT NULL THEN format(''%%s'', r.%I) END', c, c, c), ', ') FROM unnest(key) c),
+			(SELECT string_agg(format('%L, CASE WHEN r.%I IS NOT NULL THEN format(''%%s'', r.%I) END', c, c, c), ', ') FROM unnest(tied) c),
 			relation, column_name)
 		INTO key_of_theirs, key_of_mine USING theirs, mine;
+		-- with what is tied to the key by a check
 		of_theirs := of_mine || (key_of_theirs - column_name::text);
 		of_mine := of_mine || key_of_mine;
 		parts := parts || jsonb_build_object(
@@ -1051,12 +1104,14 @@ BEGIN
 				-- worth trying only if the function is called for somebody
 				AND NOT (named AND (SELECT NOT a.isolated FROM tenancy._proof_attempt(role, path, rightful, tenancy._proof_statement(t.statement, parts),
 																					  t.breach, 0, lacking, NULL) a) IS TRUE);
-			IF named OR lacking IS NOT NULL THEN
+			IF named THEN
 				SELECT * INTO result FROM tenancy._proof_attempt(role, path, who, tenancy._proof_statement(t.statement, parts), t.breach, 0, lacking,
 																 CASE WHEN t.class <> 'read' THEN outside END);
 			END IF;
-			IF NOT named AND lacking IS NULL THEN
-				SELECT NULL::boolean AS isolated, 'the view does not show whose a row is' AS detail INTO result;
+			IF NOT named THEN
+				SELECT CASE WHEN lacking IS NOT NULL THEN true END AS isolated,
+					   CASE WHEN lacking IS NOT NULL THEN 'the role has no right to' ELSE 'the view does not show whose a row is' END AS detail
+				INTO result;
 			ELSIF t.class = 'write' AND result.isolated AND result.detail = 'no row' AND NOT shown THEN
 				SELECT NULL::boolean AS isolated, 'the view shows synthetic rows to nobody, not even to their Owner' AS detail INTO result;
 			END IF;

@@ -93,19 +93,19 @@ DROP TABLE narrow;
 -- Faults, one at a time
 -- ---------------------------------------------------------------------
 
--- row security off
+-- row security off: attacks 58, 65, 74 and 75 succeed
 ALTER TABLE notes DISABLE ROW LEVEL SECURITY;
 SELECT * FROM broken('regress_proof_app');
 ALTER TABLE notes ENABLE ROW LEVEL SECURITY;
 
--- not forced: the owner is exempt, nobody else
+-- attack 56: not forced: the owner is exempt, nobody else
 ALTER TABLE notes NO FORCE ROW LEVEL SECURITY;
 SELECT * FROM broken('regress_proof_app');
 SELECT * FROM broken('regress_proof_owner');
 ALTER TABLE notes FORCE ROW LEVEL SECURITY;
 SELECT * FROM broken('regress_proof_owner');
 
--- a permissive policy beside ours is harmless while the floor is there
+-- attack 71: a permissive policy beside ours is harmless while the floor is there
 CREATE POLICY everything ON notes USING (true) WITH CHECK (true);
 SELECT * FROM broken('regress_proof_app');
 BEGIN;
@@ -142,13 +142,13 @@ CREATE POLICY tenancy_select ON notes USING (true);
 SELECT relation, command, attempt, isolated, detail FROM tenancy.prove_isolation('regress_proof_app') WHERE attempt ~ 'any attempt';
 ROLLBACK;
 
--- rights that row security does not govern
+-- attack 73: rights that row security does not govern
 GRANT TRUNCATE, TRIGGER ON notes TO regress_proof_app;
 GRANT REFERENCES (id) ON notes TO PUBLIC;
 SELECT command, attempts, detail FROM faults('regress_proof_app') WHERE isolated IS FALSE;
 SELECT tenancy.protect('notes') \gset
 
--- roles
+-- attack 57: roles that bypass row security, or can become one that does
 GRANT SELECT, INSERT, UPDATE, DELETE ON notes TO regress_proof_bypass;
 SELECT command, attempt, broken_for FROM broken('regress_proof_bypass');
 GRANT regress_proof_bypass TO regress_proof_app;
@@ -163,7 +163,7 @@ REVOKE SET ON PARAMETER tenancy.user_id FROM regress_proof_app;
 SELECT isolated, count(*) FROM tenancy.prove_isolation(current_user::regrole) WHERE relation IS NULL GROUP BY 1 ORDER BY 1;
 
 -- ---------------------------------------------------------------------
--- Partitions and children, asked directly
+-- attack 72: partitions and children, asked directly
 -- ---------------------------------------------------------------------
 
 SET ROLE regress_proof_owner;
@@ -192,6 +192,7 @@ CREATE POLICY own ON children FOR SELECT USING (more <> 'archived');
 SELECT * FROM broken('regress_proof_app');
 -- a partition from which everything of ours was taken
 BEGIN;
+ALTER EVENT TRIGGER tenancy_protect_partitions DISABLE;
 SELECT tenancy._unprotect('hashes_1') \gset
 SELECT DISTINCT relation, command FROM broken('regress_proof_app') WHERE relation LIKE 'hashes%' ORDER BY 1, 2;
 ROLLBACK;
@@ -201,7 +202,7 @@ DROP TABLE days, hashes, lists, parents CASCADE;
 -- Views
 -- ---------------------------------------------------------------------
 
--- with the rights of the caller, of an owner who is filtered, of one who is not
+-- attack 84: with the rights of the caller, of an owner who is filtered, of one who is not
 CREATE VIEW as_caller WITH (security_invoker = true) AS SELECT * FROM notes;
 SET ROLE regress_proof_owner;
 CREATE VIEW as_owner AS SELECT project_id, body FROM notes;
@@ -224,7 +225,7 @@ REVOKE SELECT (body) ON filtered FROM regress_proof_app;
 GRANT DELETE ON filtered TO regress_proof_app;
 SELECT command, isolated, attempts, detail FROM faults('regress_proof_app') WHERE command = 'DELETE';
 DROP VIEW filtered;
--- a chain: the view that is granted is harmless, the one below it is not
+-- attack 85: a chain: the view that is granted is harmless, the one below it is not
 CREATE VIEW chained WITH (security_invoker = true) AS SELECT * FROM as_superuser;
 CREATE VIEW chained_twice WITH (security_invoker = true) AS SELECT count(*) AS n, max(body) FROM chained GROUP BY project_id;
 GRANT SELECT ON as_superuser, chained, chained_twice TO regress_proof_app;
@@ -236,7 +237,7 @@ ALTER VIEW moments OWNER TO regress_proof_owner;
 GRANT SELECT ON moments TO regress_proof_app;
 SELECT isolated, detail, count(*) FROM tenancy.prove_isolation('regress_proof_app') WHERE attempt ~ 'moments' GROUP BY 1, 2 ORDER BY 2;
 DROP VIEW moments;
--- a view that fails, and a copy
+-- a view that fails, and attack 87, a copy
 CREATE VIEW failing AS SELECT 1 / count(*) FILTER (WHERE false) FROM notes;
 GRANT SELECT ON failing TO regress_proof_app;
 CREATE MATERIALIZED VIEW copied AS SELECT * FROM notes;
@@ -281,10 +282,9 @@ CREATE TABLE checks (
 	email text NOT NULL UNIQUE CHECK (email LIKE '%_@_%'), low integer NOT NULL, high integer NOT NULL, CHECK (low < high), begins date NOT NULL, ends date NOT NULL, CHECK (begins < ends),
 	doubled integer GENERATED ALWAYS AS (low * 2) STORED, one text, other text, CHECK (one IS NOT NULL OR other IS NOT NULL),
 	EXCLUDE USING gist (int4range(low, high) WITH &&));
-CREATE TABLE falling (project_id uuid NOT NULL, low integer NOT NULL, high integer NOT NULL, CHECK (low > high), UNIQUE (low), UNIQUE (high));
+CREATE TABLE falling (project_id uuid NOT NULL, low integer NOT NULL, high integer NOT NULL, CHECK (low > high), UNIQUE (low));
 CREATE TABLE impossible (project_id uuid NOT NULL, id integer NOT NULL CHECK (id > 3 AND id < 2));
-CREATE TABLE puzzle (project_id uuid NOT NULL, id integer NOT NULL CHECK (id % 7919 = 13));
-CREATE TABLE solved (LIKE puzzle INCLUDING ALL);
+CREATE TABLE puzzle (project_id uuid NOT NULL, id integer NOT NULL CHECK (id * 2 = 24690));
 CREATE TABLE countries (code char(2) PRIMARY KEY, name text NOT NULL);
 CREATE TABLE cities (country char(2) NOT NULL REFERENCES countries, id integer PRIMARY KEY CHECK (id > 0));
 CREATE TABLE refers (project_id uuid NOT NULL, id uuid NOT NULL DEFAULT gen_random_uuid(), city integer NOT NULL REFERENCES cities, author uuid NOT NULL REFERENCES tenancy.users,
@@ -303,7 +303,7 @@ SELECT * FROM summary('regress_proof_app');
 INSERT INTO tenancy.users (id, email, name) VALUES ('ac000000-0000-4000-8000-000000000001', 'one@proof.example', 'One');
 INSERT INTO tenancy.organizations (id, name, owner_id, plan) VALUES ('ac000000-0000-4000-8000-000000000001', 'One', 'ac000000-0000-4000-8000-000000000001', 'enterprise');
 INSERT INTO tenancy.projects (id, organization_id, name) VALUES ('ac000000-0000-4000-8000-000000000001', 'ac000000-0000-4000-8000-000000000001', 'One');
-INSERT INTO puzzle VALUES ('ac000000-0000-4000-8000-000000000001', 7932);
+INSERT INTO puzzle VALUES ('ac000000-0000-4000-8000-000000000001', 12345);
 INSERT INTO countries VALUES ('XX', 'Somewhere');
 SELECT * FROM summary('regress_proof_app') WHERE relation IN ('puzzle'::regclass, 'refers'::regclass);
 -- in a table with rows that cannot be filled reading is tried all the same
