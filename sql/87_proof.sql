@@ -361,7 +361,7 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	EXECUTE format('SELECT jsonb_build_object(%s) FROM %s r WHERE %s LIMIT 1 FOR KEY SHARE SKIP LOCKED',
+	EXECUTE format('SELECT jsonb_build_object(%s) FROM %s r WHERE %s %s LIMIT 1 FOR KEY SHARE SKIP LOCKED',
 		(SELECT string_agg(format('%L, format(''%%s'', r.%I)', c, c), ', ') FROM unnest(columns) c),
 		target,
 		(SELECT string_agg(CASE WHEN known ? c THEN format('r.%I = %L', c, known ->> c)
@@ -369,7 +369,9 @@ BEGIN
 								WHEN target IN ('tenancy.users'::regclass, 'tenancy.organizations'::regclass, 'tenancy.projects'::regclass)
 								 AND c = 'id' THEN format('r.id::text = ANY (%L)', ARRAY(SELECT p.value FROM jsonb_each_text(people) p))
 								ELSE format('r.%I IS NOT NULL', c) END, ' AND ')
-		 FROM unnest(columns) c))
+		 FROM unnest(columns) c),
+		-- and of people, whoever acts
+		CASE WHEN target = 'tenancy.users'::regclass THEN format('ORDER BY r.id = %L DESC', who) ELSE '' END)
 	INTO existing;
 	IF existing IS NULL AND depth < 5 THEN
 		SELECT i.made, i.problem INTO existing, problem
@@ -619,11 +621,12 @@ AS $$
 $$;
 COMMENT ON FUNCTION tenancy._proof_cases() IS 'Who tries it, on whose rows.';
 
--- What is tried.  class: read, write what is there, or make new rows.  needs:
+-- What is tried.  class: read, write what is there, make new rows, or do on
+-- one's own rows what is forbidden on others'.  needs:
 -- without one of these rights it cannot even begin; MOVE is UPDATE of the
 -- project's column.  two: only where mine and theirs differ.  breach: what
 -- shows that isolation is broken, any row that is returned or affected, or a
--- change of their rows.
+-- change of their rows; none: that it reaches nothing.
 CREATE FUNCTION tenancy._proof_templates(OUT place integer, OUT command text, OUT attempt text, OUT class text, OUT needs text[], OUT two boolean,
 										 OUT breach text, OUT statement text)
 RETURNS SETOF record
@@ -631,7 +634,16 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	VALUES
-	(11, 'SELECT', 'reads', 'read', '{SELECT}'::text[], false, 'row',
+	-- what is refused to everybody proves nothing: these have to work
+	(1, 'SELECT', 'reads what is their own (control)', 'control', '{SELECT}'::text[], false, 'none',
+		'SELECT FROM {table} WHERE {column} = {mine}'),
+	(2, 'INSERT', 'inserts what is their own (control)', 'control', '{INSERT}', false, 'none',
+		'INSERT INTO {table} ({columns}) OVERRIDING SYSTEM VALUE VALUES ({row of mine})'),
+	(3, 'UPDATE', 'updates what is their own (control)', 'control', '{UPDATE}', false, 'none',
+		'UPDATE {table} SET {some column} = {some column} WHERE {column} = {mine}'),
+	(4, 'DELETE', 'deletes what is their own (control)', 'control', '{DELETE}', false, 'none',
+		'DELETE FROM {table} WHERE {column} = {mine}'),
+	(11, 'SELECT', 'reads', 'read', '{SELECT}', false, 'row',
 		'SELECT FROM {table} WHERE {column} = {theirs}'),
 	(12, 'SELECT', 'reads everything', 'read', '{SELECT}', false, 'row',
 		'SELECT FROM {table}'),
@@ -651,9 +663,9 @@ AS $$
 		'WITH own AS (INSERT INTO {table} ({columns}) OVERRIDING SYSTEM VALUE VALUES ({row of mine})
 					  RETURNING (SELECT pg_catalog.count(*) FROM {table} t WHERE t.{column} = {theirs}) AS seen)
 		 SELECT FROM own WHERE seen > 0'),
-	(24, 'INSERT', 'overwrites, ON CONFLICT DO UPDATE', 'write', '{INSERT,MOVE}', false, 'change',
+	(24, 'INSERT', 'overwrites, ON CONFLICT DO UPDATE', 'write', '{INSERT,UPDATE}', false, 'change',
 		'INSERT INTO {table} ({columns and key}) OVERRIDING SYSTEM VALUE VALUES ({row of mine with the key of theirs})
-		 ON CONFLICT ({key}) DO UPDATE SET {column} = {mine}'),
+		 ON CONFLICT ({key}) DO UPDATE SET {some column} = excluded.{some column}'),
 	(25, 'INSERT', 'moves a row there, ON CONFLICT DO UPDATE', 'write', '{INSERT,MOVE}', true, 'change',
 		'INSERT INTO {table} ({columns and key}) OVERRIDING SYSTEM VALUE VALUES ({row of mine with its own key})
 		 ON CONFLICT ({key}) DO UPDATE SET {column} = {theirs}'),
@@ -758,6 +770,11 @@ BEGIN
 EXCEPTION
 	WHEN SQLSTATE 'TN0UN' THEN
 		isolated := NOT (breach = 'row' AND reached > due OR after IS DISTINCT FROM before);
+		IF breach = 'none' THEN
+			isolated := nullif(reached > 0, false);
+			detail := CASE WHEN isolated IS NULL THEN 'not even what is their own: what is refused may be so for another reason' END;
+			RETURN;
+		END IF;
 		detail := CASE WHEN NOT isolated AND breach = 'row' AND reached > due
 						   THEN format('rows seen or changed: %s, due: %s', reached, due)
 					   WHEN NOT isolated THEN 'rows were added or changed'
@@ -769,6 +786,11 @@ EXCEPTION
 		detail := 'the function was called with a row of theirs';
 	WHEN OTHERS OR assert_failure THEN
 		isolated := CASE WHEN tenancy._proof_is_refusal(SQLSTATE, SQLERRM, lacking) THEN true END;
+		IF isolated AND breach = 'none' THEN
+			isolated := NULL;
+			detail := format('not even what is their own: %s', SQLERRM);
+			RETURN;
+		END IF;
 		detail := format('%s: %s', CASE WHEN isolated THEN 'refused' ELSE 'could not be tried' END, SQLERRM);
 END
 $$;
@@ -810,15 +832,14 @@ COMMENT ON FUNCTION tenancy._proof_values(regrole, regclass, jsonb) IS 'Columns 
 
 -- The parts of statements about one table and one case.  The staged rows are
 -- there; new ones are made up beside them.
-CREATE FUNCTION tenancy._proof_parts(role regrole, relation regclass, target regclass, column_name name, mine uuid, theirs uuid,
-									 variant integer, people jsonb)
+CREATE FUNCTION tenancy._proof_parts(role regrole, relation regclass, column_name name, mine uuid, theirs uuid,
+									 variant integer, people jsonb, who uuid)
 RETURNS jsonb
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	parts jsonb;
-	owner uuid := people ->> 'owner a';
 	key name[];
 	tied name[];
 	of_theirs jsonb := jsonb_build_object(column_name, theirs);
@@ -834,7 +855,7 @@ BEGIN
 	ORDER BY has_column_privilege(role, relation, a.attnum, 'UPDATE') DESC,
 			 has_column_privilege(role, relation, a.attnum, 'SELECT') DESC, a.attname = column_name DESC, a.attnum
 	LIMIT 1;
-	parts := jsonb_build_object('table', target, 'column', quote_ident(column_name), 'some column', some_column,
+	parts := jsonb_build_object('table', relation, 'column', quote_ident(column_name), 'some column', some_column,
 								'mine', quote_literal(mine), 'theirs', quote_literal(theirs));
 	IF variant IS NULL THEN
 		RETURN parts;
@@ -846,15 +867,15 @@ BEGIN
 		  FROM pg_index i
 		  CROSS JOIN unnest(i.indkey::int2[]) WITH ORDINALITY u (attnum, place)
 		  JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = u.attnum
-		  WHERE i.indrelid = target AND i.indisunique AND i.indisvalid AND i.indimmediate
+		  WHERE i.indrelid = relation AND i.indisunique AND i.indisvalid AND i.indimmediate
 			AND i.indpred IS NULL AND i.indexprs IS NULL AND u.place <= i.indnkeyatts
 		  GROUP BY i.indexrelid) k
 	WHERE k.writable
 	ORDER BY column_name = ANY (k.columns), k.columns
 	LIMIT 1;
 
-	of_theirs := (tenancy._proof_fill(relation, of_theirs, variant, people, owner, 0)).filled;
-	of_mine := (tenancy._proof_fill(relation, of_mine, variant, people, owner, 0)).filled;
+	of_theirs := (tenancy._proof_fill(relation, of_theirs, variant, people, who, 0)).filled;
+	of_mine := (tenancy._proof_fill(relation, of_mine, variant, people, who, 0)).filled;
 	SELECT v.columns INTO columns FROM tenancy._proof_values(role, relation, of_theirs) v;
 	parts := parts || jsonb_build_object('columns', columns,
 		'row of theirs', (tenancy._proof_values(role, relation, of_theirs))."values",
@@ -884,7 +905,7 @@ BEGIN
 	RETURN parts || jsonb_build_object('has key', key IS NOT NULL);
 END
 $$;
-COMMENT ON FUNCTION tenancy._proof_parts(regrole, regclass, regclass, name, uuid, uuid, integer, jsonb) IS
+COMMENT ON FUNCTION tenancy._proof_parts(regrole, regclass, name, uuid, uuid, integer, jsonb, uuid) IS
 	'What statements about a table are put together from.';
 
 -- Does a template apply?  What a level or a token allows is no attack.
@@ -894,6 +915,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT CASE
+		WHEN class = 'control' THEN actor = 'Owner of another organization'
 		WHEN actor = 'Member below the level' THEN
 			CASE class WHEN 'read' THEN visible_to > 'member' ELSE editable_by > 'member' END
 		WHEN actor LIKE '%, its own project' THEN class <> 'new'
@@ -951,7 +973,8 @@ BEGIN
 
 	FOR of_case IN SELECT c.*, people ->> c.mine AS my_id, people ->> c.theirs AS their_id, people ->> c.who AS identity
 				   FROM tenancy._proof_cases() c WHERE c.kind = kind ORDER BY c.place LOOP
-		parts := tenancy._proof_parts(role, relation, relation, column_name, of_case.my_id::uuid, of_case.their_id::uuid, variant, people);
+		parts := tenancy._proof_parts(role, relation, column_name, of_case.my_id::uuid, of_case.their_id::uuid, variant, people,
+									  (people ->> CASE of_case.who WHEN 'token' THEN 'owner b' ELSE coalesce(of_case.who, 'owner b') END)::uuid);
 		outside := format('SELECT format(''%%s:%%s'', count(*), sum(hashtextextended(format(''%%s'', t), 0))) FROM %s t WHERE t.%I = %L',
 						  relation, column_name, of_case.their_id);
 		EXECUTE format('SELECT count(*) FROM %s t WHERE t.%I = %L', relation, column_name, of_case.my_id) INTO due;
@@ -962,6 +985,7 @@ BEGIN
 			command := t.command;
 			attempt := of_case.actor || ': ' || t.attempt;
 			lacking := (SELECT n FROM unnest(t.needs) n WHERE NOT tenancy._proof_may(role, relation, column_name, n) LIMIT 1);
+			CONTINUE WHEN t.class = 'control' AND lacking IS NOT NULL;
 			IF variant IS NULL AND NOT (t.attempt = 'reads everything' AND rows_there) THEN
 				isolated := NULL;
 				detail := problem;
@@ -973,7 +997,7 @@ BEGIN
 				FROM tenancy._proof_attempt(role, path, of_case.identity, tenancy._proof_statement(t.statement, parts), t.breach,
 											CASE WHEN t.attempt = 'reads everything' AND of_case.who NOT IN ('token')
 													  AND of_case.actor <> 'Member below the level' THEN due ELSE 0 END,
-											lacking, CASE WHEN t.class <> 'read' THEN outside END) a;
+											lacking, CASE WHEN t.class NOT IN ('read', 'control') THEN outside END) a;
 			END IF;
 			RETURN NEXT;
 		END LOOP;
@@ -1316,10 +1340,18 @@ BEGIN
 				RETURN QUERY SELECT t.relation, NULL::text, 'anybody: any attempt', NULL::boolean, 'it cannot be told which column says whose a row is';
 				CONTINUE;
 			END IF;
-			RETURN QUERY SELECT t.relation, f.* FROM tenancy._proof_table(prove_isolation.role, t.relation, t.kind, t.column_name, t.visible_to, t.editable_by) f;
-			FOR view IN SELECT v FROM tenancy._proof_views(t.relation) v LOOP
-				RETURN QUERY SELECT t.relation, f.* FROM tenancy._proof_view(prove_isolation.role, t.relation, view, t.kind, t.column_name, t.visible_to, t.editable_by) f;
-			END LOOP;
+			view := NULL;
+			BEGIN
+				RETURN QUERY SELECT t.relation, f.* FROM tenancy._proof_table(prove_isolation.role, t.relation, t.kind, t.column_name, t.visible_to, t.editable_by) f;
+				FOR view IN SELECT v FROM tenancy._proof_views(t.relation) v LOOP
+					RETURN QUERY SELECT t.relation, f.* FROM tenancy._proof_view(prove_isolation.role, t.relation, view, t.kind, t.column_name, t.visible_to, t.editable_by) f;
+				END LOOP;
+			EXCEPTION
+				WHEN read_only_sql_transaction THEN
+					RAISE;
+				WHEN OTHERS OR assert_failure THEN
+					RETURN QUERY SELECT t.relation, NULL::text, concat_ws(' ', 'anybody: any attempt', 'through view ' || view), NULL::boolean, SQLERRM;
+			END;
 		END LOOP;
 		RAISE EXCEPTION SQLSTATE 'TN0UN';
 	EXCEPTION
