@@ -89,6 +89,12 @@ SELECT tenancy.protect('narrow') \gset
 SELECT detail, count(*) FROM proved('regress_proof_app') WHERE relation = 'narrow'::regclass AND isolated GROUP BY detail ORDER BY detail COLLATE "C";
 GRANT SELECT (body), UPDATE (body), DELETE ON narrow TO regress_proof_app;
 SELECT command, attempts, detail FROM faults('regress_proof_app') WHERE relation = 'narrow' AND isolated IS NULL;
+-- columns that the role may not fill are left to their defaults
+REVOKE ALL ON narrow FROM regress_proof_app;
+REVOKE SELECT (body), UPDATE (body) ON narrow FROM regress_proof_app;
+GRANT INSERT (project_id, body) ON narrow TO regress_proof_app;
+SELECT detail, count(*) FROM proved('regress_proof_app') WHERE relation = 'narrow'::regclass AND command = 'INSERT' GROUP BY detail ORDER BY detail COLLATE "C";
+GRANT SELECT (body), UPDATE (body), DELETE ON narrow TO regress_proof_app;
 ALTER TABLE narrow DISABLE ROW LEVEL SECURITY;
 SELECT command, attempt, broken_for FROM broken('regress_proof_app') WHERE relation = 'narrow';
 DROP TABLE narrow;
