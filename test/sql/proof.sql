@@ -246,6 +246,9 @@ CREATE VIEW moments AS SELECT clock_timestamp() AS moment, body FROM notes;
 ALTER VIEW moments OWNER TO regress_proof_owner;
 GRANT SELECT ON moments TO regress_proof_app;
 SELECT isolated, detail, count(*) FROM proved('regress_proof_app') WHERE attempt ~ 'moments' GROUP BY 1, 2 ORDER BY 2;
+-- unless there is more of it
+ALTER VIEW moments OWNER TO CURRENT_USER;
+SELECT command, attempt, broken_for FROM broken('regress_proof_app') WHERE attempt ~ 'moments';
 DROP VIEW moments;
 -- a view that fails, and attack 87, a copy
 CREATE VIEW failing AS SELECT 1 / count(*) FILTER (WHERE false) FROM notes;
