@@ -73,10 +73,28 @@ END
 $$;
 COMMENT ON FUNCTION tenancy._prepare_column(regclass, name, regclass) IS 'Makes what a protected column needs.';
 
+-- What protect() writes, and what lint() expects: one row a policy, in the order
+-- of their making.  reading, inserting, changing: SQL expressions over the column.
+CREATE FUNCTION tenancy._policies(
+	reading text, inserting text, changing text,
+	OUT policy name, OUT permissive boolean, OUT command "char", OUT condition text, OUT new_row text)
+RETURNS SETOF record
+LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 7 SET search_path = pg_catalog, pg_temp
+AS $$
+	VALUES ('tenancy_floor'::name, false, '*'::"char", reading, inserting),
+		   ('tenancy_floor_update', false, 'w', changing, changing),
+		   ('tenancy_floor_delete', false, 'd', changing, NULL),
+		   ('tenancy_select', true, 'r', reading, NULL),
+		   ('tenancy_insert', true, 'a', NULL, inserting),
+		   ('tenancy_update', true, 'w', changing, changing),
+		   ('tenancy_delete', true, 'd', changing, NULL)
+$$;
+COMMENT ON FUNCTION tenancy._policies(text, text, text) IS 'The policies of a protected table.';
+
 CREATE FUNCTION tenancy._policy_names() RETURNS name[]
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT '{tenancy_floor, tenancy_floor_update, tenancy_floor_delete, tenancy_select, tenancy_insert, tenancy_update, tenancy_delete}'::name[];
+	SELECT pg_catalog.array_agg(p.policy) FROM tenancy._policies(NULL, NULL, NULL) p
 $$;
 COMMENT ON FUNCTION tenancy._policy_names() IS 'The policies that are ours on a protected table.';
 
@@ -94,34 +112,27 @@ END
 $$;
 COMMENT ON FUNCTION tenancy._drop_policies(regclass) IS 'Takes our policies off one table.';
 
--- reading, inserting, changing: SQL expressions over the column.
 CREATE FUNCTION tenancy._create_policies(relation regclass, reading text, inserting text, changing text) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	command record;
+	ours record;
 BEGIN
 	PERFORM tenancy._drop_policies(relation);
-	EXECUTE pg_catalog.format('CREATE POLICY tenancy_floor ON %s AS RESTRICTIVE FOR ALL TO PUBLIC USING (%s) WITH CHECK (%s)',
-							  relation, reading, inserting);
-	EXECUTE pg_catalog.format('CREATE POLICY tenancy_floor_update ON %s AS RESTRICTIVE FOR UPDATE TO PUBLIC USING (%s) WITH CHECK (%s)',
-							  relation, changing, changing);
-	EXECUTE pg_catalog.format('CREATE POLICY tenancy_floor_delete ON %s AS RESTRICTIVE FOR DELETE TO PUBLIC USING (%s)',
-							  relation, changing);
-	FOR command IN
-		SELECT * FROM (VALUES
-			('r', 'tenancy_select', pg_catalog.format('FOR SELECT USING (%s)', reading)),
-			('a', 'tenancy_insert', pg_catalog.format('FOR INSERT WITH CHECK (%s)', inserting)),
-			('w', 'tenancy_update', pg_catalog.format('FOR UPDATE USING (%s) WITH CHECK (%s)', changing, changing)),
-			('d', 'tenancy_delete', pg_catalog.format('FOR DELETE USING (%s)', changing))) c (code, policy, clause)
-	LOOP
-		IF EXISTS (SELECT FROM pg_catalog.pg_policy p
-				   WHERE p.polrelid = relation AND p.polpermissive AND p.polname <> ALL (tenancy._policy_names())
-					 AND p.polcmd IN ('*', command.code::"char")) THEN
-			RAISE NOTICE 'table "%" keeps its own policies, policy "%" is not created', relation, command.policy
+	FOR ours IN SELECT * FROM tenancy._policies(reading, inserting, changing) LOOP
+		IF ours.permissive
+		   AND EXISTS (SELECT FROM pg_catalog.pg_policy p
+					   WHERE p.polrelid = relation AND p.polpermissive AND p.polname <> ALL (tenancy._policy_names())
+						 AND p.polcmd IN ('*', ours.command)) THEN
+			RAISE NOTICE 'table "%" keeps its own policies, policy "%" is not created', relation, ours.policy
 				USING DETAIL = 'Its own policies can only narrow what tenancy allows.';
 		ELSE
-			EXECUTE pg_catalog.format('CREATE POLICY %I ON %s %s', command.policy, relation, command.clause);
+			EXECUTE pg_catalog.format('CREATE POLICY %I ON %s AS %s FOR %s TO PUBLIC', ours.policy, relation,
+					CASE WHEN ours.permissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END,
+					CASE ours.command WHEN '*' THEN 'ALL' WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT'
+									  WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE' END)
+				|| COALESCE(' USING (' || ours.condition || ')', '')
+				|| COALESCE(' WITH CHECK (' || ours.new_row || ')', '');
 		END IF;
 	END LOOP;
 	EXECUTE pg_catalog.format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY', relation);
@@ -158,18 +169,19 @@ END
 $$;
 COMMENT ON FUNCTION tenancy._revoke_rights(regclass) IS 'Revokes the rights that row security does not govern.';
 
--- The expressions of a kind of protection, as they stand in policies.
+-- The expressions of a kind of protection, letter by letter as pg_get_expr() gives
+-- them back under this search_path.
 CREATE FUNCTION tenancy._policy_expressions(
 	kind text, column_name name, visible_to tenancy.access_level, editable_by tenancy.access_level,
 	OUT reading text, OUT inserting text, OUT changing text)
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT CASE kind WHEN 'project' THEN pg_catalog.format('tenancy.can_view(%I)', column_name)
-					 ELSE pg_catalog.format('tenancy.is_member(%I, %L)', column_name, visible_to) END,
-		   CASE kind WHEN 'project' THEN pg_catalog.format('tenancy.can_write(%I, %L)', column_name, editable_by)
-					 ELSE pg_catalog.format('tenancy.is_member(%I, %L)', column_name, editable_by) END,
-		   CASE kind WHEN 'project' THEN pg_catalog.format('tenancy.can_edit(%I, %L)', column_name, editable_by)
-					 ELSE pg_catalog.format('tenancy.is_member(%I, %L)', column_name, editable_by) END;
+					 ELSE pg_catalog.format('tenancy.is_member(%I, %L::tenancy.access_level)', column_name, visible_to) END,
+		   CASE kind WHEN 'project' THEN pg_catalog.format('tenancy.can_write(%I, %L::tenancy.access_level)', column_name, editable_by)
+					 ELSE pg_catalog.format('tenancy.is_member(%I, %L::tenancy.access_level)', column_name, editable_by) END,
+		   CASE kind WHEN 'project' THEN pg_catalog.format('tenancy.can_edit(%I, %L::tenancy.access_level)', column_name, editable_by)
+					 ELSE pg_catalog.format('tenancy.is_member(%I, %L::tenancy.access_level)', column_name, editable_by) END;
 $$;
 COMMENT ON FUNCTION tenancy._policy_expressions(text, name, tenancy.access_level, tenancy.access_level) IS 'The expressions of our policies.';
 
@@ -272,10 +284,10 @@ COMMENT ON FUNCTION tenancy._unprotect(regclass) IS 'Takes protection off a tabl
 
 CREATE VIEW tenancy.protected_tables AS
 	SELECT DISTINCT p.polrelid::pg_catalog.regclass AS relation,
-		   CASE WHEN f.polwithcheck OPERATOR(pg_catalog.~) '^(tenancy[.])?can_write[(]' THEN 'project'::text ELSE 'organization'::text END AS kind,
+		   CASE WHEN f.polwithcheck OPERATOR(pg_catalog.~) '^("?tenancy"?[.])?"?can_write"?[(]' THEN 'project'::text ELSE 'organization'::text END AS kind,
 		   a.attname AS column_name,
-		   COALESCE(pg_catalog.substring(f.polqual, '''([a-z]+)''::(?:tenancy[.])?access_level[)]$'), 'member')::tenancy.access_level AS visible_to,
-		   pg_catalog.substring(f.polwithcheck, '''([a-z]+)''::(?:tenancy[.])?access_level[)]$')::tenancy.access_level AS editable_by
+		   COALESCE(pg_catalog.substring(f.polqual, '''([a-z]+)''::(?:"?tenancy"?[.])?"?access_level"?[)]$'), 'member')::tenancy.access_level AS visible_to,
+		   pg_catalog.substring(f.polwithcheck, '''([a-z]+)''::(?:"?tenancy"?[.])?"?access_level"?[)]$')::tenancy.access_level AS editable_by
 	FROM pg_catalog.pg_policy p
 	JOIN pg_catalog.pg_depend d ON d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_policy'::pg_catalog.regclass
 		AND d.objid OPERATOR(pg_catalog.=) p.oid

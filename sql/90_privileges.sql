@@ -27,6 +27,7 @@ GRANT EXECUTE ON FUNCTION
 	tenancy._check_column(regclass, name), tenancy._prepare_column(regclass, name, regclass),
 	tenancy._drop_policies(regclass), tenancy._create_policies(regclass, text, text, text),
 	tenancy._revoke_rights(regclass), tenancy._unprotect(regclass), tenancy._policy_names(),
+	tenancy._policies(text, text, text),
 	tenancy._policy_expressions(text, name, tenancy.access_level, tenancy.access_level),
 	tenancy._protect(regclass, text, name, tenancy.access_level, tenancy.access_level)
 	TO PUBLIC;

@@ -98,7 +98,7 @@ SELECT is_empty($$SELECT t.name, p.polname FROM ours_tables t JOIN pg_policy p O
 
 -- Who may execute what.
 SELECT set_eq($$SELECT proname FROM functions WHERE is_internal AND is_public$$, $$VALUES
-	('_permission_matrix'), ('_session_id'), ('_check_column'), ('_prepare_column'), ('_policy_names'), ('_policy_expressions'), ('_drop_policies'),
+	('_permission_matrix'), ('_session_id'), ('_check_column'), ('_prepare_column'), ('_policies'), ('_policy_names'), ('_policy_expressions'), ('_drop_policies'),
 	('_create_policies'), ('_revoke_rights'), ('_protect'), ('_unprotect')$$,
 	'internal functions are nobody''s, but those that views call, and those of protect(), which run with the rights of the table''s owner');
 SELECT is_empty($$SELECT signature FROM functions WHERE is_internal AND is_public AND prosecdef$$, 'and none of these has other rights than its caller''s');
