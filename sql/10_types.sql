@@ -69,6 +69,11 @@ LANGUAGE c STABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'tenancy_setting';
 COMMENT ON FUNCTION tenancy._setting(text) IS 'A setting as the library holds it, not a placeholder of the same name.';
 
+CREATE FUNCTION tenancy._library_version() RETURNS text
+LANGUAGE c STABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'tenancy_library_version';
+COMMENT ON FUNCTION tenancy._library_version() IS 'The version of the library, to be compared with that of the SQL objects.';
+
 CREATE FUNCTION tenancy._send_invalidation() RETURNS trigger
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'tenancy_send_invalidation';

@@ -32,6 +32,15 @@ GRANT EXECUTE ON FUNCTION
 	tenancy._protect(regclass, text, name, tenancy.access_level, tenancy.access_level)
 	TO PUBLIC;
 
+-- lint() runs with the caller's rights, and so do its parts.
+GRANT EXECUTE ON FUNCTION
+	tenancy._lint_role(oid), tenancy._lint_protect(oid, text, name, tenancy.access_level, tenancy.access_level),
+	tenancy._lint_protected(), tenancy._lint_relations(), tenancy._lint_tables(), tenancy._lint_keys(), tenancy._lint_policies(),
+	tenancy._lint_views(), tenancy._lint_functions(), tenancy._lint_replication(), tenancy._lint_reach(), tenancy._lint_roles(),
+	tenancy._lint_settings(), tenancy._lint_outside(), tenancy._lint_server(integer), tenancy._lint_data(),
+	tenancy._shape(), tenancy._installed_shape(), tenancy._altered()
+	TO PUBLIC;
+
 -- Default privileges of this database may name roles: take their grants back.
 DO $$
 DECLARE

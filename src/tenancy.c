@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "fmgr.h"
+#include "utils/builtins.h"
 
 #include "access.h"
 #include "compat.h"
@@ -18,6 +19,8 @@
 
 PG_MODULE_MAGIC;
 
+PG_FUNCTION_INFO_V1(tenancy_library_version);
+
 void
 _PG_init(void)
 {
@@ -27,4 +30,16 @@ _PG_init(void)
 	ExecutionInit();
 	SettingsInit();
 	MarkGUCPrefixReserved("tenancy");
+}
+
+/*
+ * tenancy_library_version -- which version of the library this session has.
+ *
+ * tenancy._library_version() → text.  The version of the SQL objects is in
+ * pg_extension; check_integrity() compares the two.
+ */
+Datum
+tenancy_library_version(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_TEXT_P(cstring_to_text(TENANCY_VERSION));
 }

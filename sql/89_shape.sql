@@ -1,0 +1,18 @@
+-- ---------------------------------------------------------------------
+-- The last objects: what _shape() says now is what it ought to say.  A script that
+-- updates the extension drops _installed_shape() and makes it anew like this.
+-- ---------------------------------------------------------------------
+
+SET LOCAL quote_all_identifiers = off;
+
+DO $$
+BEGIN
+	EXECUTE (SELECT pg_catalog.format(
+				E'CREATE FUNCTION tenancy._installed_shape(OUT object text, OUT shape text, OUT remedy text, OUT recreate text)\n'
+				'RETURNS SETOF record LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS %L',
+				'VALUES ' || pg_catalog.string_agg(pg_catalog.format('(%L, %L, %L, %L)', s.object, s.shape, s.remedy, s.recreate), E',\n'
+												   ORDER BY s.object COLLATE "C"))
+			 FROM tenancy._shape() s);
+END
+$$;
+COMMENT ON FUNCTION tenancy._installed_shape() IS 'What _shape() said when the extension was created.';
