@@ -69,6 +69,8 @@ BEGIN
 		JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.child
 		JOIN pg_attribute b ON b.attrelid = k.confrelid AND b.attnum = u.parent
 		WHERE k.contype = 'f' AND k.connamespace = 'tenancy'::regnamespace
+		  -- two rules in one key, told apart below
+		  AND NOT (k.conrelid = 'tenancy.project_memberships'::regclass AND k.confrelid = 'tenancy.projects'::regclass)
 		GROUP BY k.oid, k.conname, k.conrelid, k.confrelid
 		ORDER BY k.conrelid::regclass::text, k.conname
 	LOOP
@@ -76,16 +78,18 @@ BEGIN
 					   key.child, key.given, key.parent, key.same) INTO orphans;
 		IF orphans > 0 THEN
 			RETURN QUERY SELECT 'orphan', format('constraint %I on %s', key.conname, key.child),
-								format('%s rows refer to rows of %s that do not exist', orphans, key.parent);
+								format('rows that refer to none of %s: %s', key.parent, orphans);
 		END IF;
 	END LOOP;
 
 	RETURN QUERY
-		SELECT 'foreign_project', format('member %s of project %s', m.user_id, m.project_id),
-			   format('the project is of organization %s, the membership of %s', p.organization_id, m.organization_id)
+		SELECT CASE WHEN p.id IS NULL THEN 'orphan' ELSE 'foreign_project' END,
+			   format('member %s of project %s', m.user_id, m.project_id),
+			   CASE WHEN p.id IS NULL THEN 'the project does not exist'
+					ELSE format('the project is of organization %s, the membership of %s', p.organization_id, m.organization_id) END
 		FROM tenancy.project_memberships m
-		JOIN tenancy.projects p ON p.id = m.project_id
-		WHERE p.organization_id <> m.organization_id;
+		LEFT JOIN tenancy.projects p ON p.id = m.project_id
+		WHERE p.organization_id IS DISTINCT FROM m.organization_id;
 
 	RETURN QUERY
 		SELECT 'live_tokens', 'project ' || t.project_id, format('%s of its tokens live, and one may', count(*))

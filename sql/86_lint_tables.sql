@@ -51,8 +51,8 @@ AS $$
 	SELECT c.oid, c.relkind, c.relowner
 	FROM pg_class c
 	WHERE c.oid >= 16384 AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relpersistence <> 't'
-	  AND NOT EXISTS (SELECT FROM pg_depend d
-					  WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.objsubid = 0 AND d.deptype = 'e')
+	  AND c.oid NOT IN (SELECT d.objid FROM pg_depend d
+						WHERE d.refclassid = 'pg_extension'::regclass AND d.classid = 'pg_class'::regclass AND d.deptype = 'e')
 $$;
 COMMENT ON FUNCTION tenancy._lint_relations() IS 'The relations that lint looks at.';
 
@@ -98,6 +98,8 @@ AS $$
 											pg_get_expr(p.polqual, p.polrelid)) AS text) e
 		WHERE p.polname = ANY (tenancy._policy_names())
 		  AND NOT EXISTS (SELECT FROM protected t WHERE t.relation = p.polrelid)
+		  -- of a partition, the rule about partitions speaks
+		  AND NOT EXISTS (SELECT FROM pg_inherits i JOIN protected t ON t.relation = i.inhparent WHERE i.inhrelid = p.polrelid)
 		GROUP BY p.polrelid),
 	children AS (
 		SELECT i.inhrelid AS relation, c.relkind, c.relispartition, p.relation AS parent,
@@ -289,8 +291,11 @@ AS $$
 	WITH protected AS MATERIALIZED (SELECT * FROM tenancy._lint_protected()),
 	relations AS MATERIALIZED (SELECT * FROM tenancy._lint_relations()),
 	indexes AS MATERIALIZED (
-		SELECT t.relation, t.column_name, t.attnum, i.indexrelid, i.indisunique, c.relname, n.nspname, k.conname, k.contype,
-			   i.indkey::smallint[] AS columns, i.indnkeyatts, i.indpred IS NULL AND i.indexprs IS NULL AS plain,
+		SELECT t.relation, t.column_name, t.attnum, i.indexrelid, c.relname, n.nspname, m.amname, k.oid AS constraint, k.conname, k.contype,
+			   i.indkey::smallint[] AS columns, i.indnkeyatts,
+			   (i.indisunique OR k.contype IS NOT DISTINCT FROM 'x')
+			   AND NOT coalesce(t.attnum = ANY ((i.indkey::smallint[])[0:i.indnkeyatts - 1]), false) AS telling,
+			   EXISTS (SELECT FROM pg_constraint f WHERE f.contype = 'f' AND f.conindid = i.indexrelid) AS referred_to,
 			   -- one column that is filled at random: its values cannot be guessed
 			   (i.indisunique AND i.indnkeyatts = 1
 				AND EXISTS (SELECT FROM pg_attribute a
@@ -300,6 +305,7 @@ AS $$
 		FROM protected t
 		JOIN pg_index i ON i.indrelid = t.relation
 		JOIN pg_class c ON c.oid = i.indexrelid AND NOT c.relispartition
+		JOIN pg_am m ON m.oid = c.relam
 		JOIN pg_namespace n ON n.oid = c.relnamespace
 		LEFT JOIN pg_constraint k ON k.conindid = i.indexrelid AND k.conrelid = t.relation AND k.contype IN ('p', 'u', 'x')),
 	foreign_keys AS MATERIALIZED (
@@ -316,6 +322,7 @@ AS $$
 		   format('%s %I on %s', CASE WHEN i.contype IS NULL THEN 'index' ELSE 'constraint' END, coalesce(i.conname, i.relname), i.relation::regclass),
 		   CASE WHEN i.random THEN format('unique over all projects: whoever knows an id learns that it exists; lead it with %I', i.column_name)
 				ELSE format('unique over all projects: a violation tells that a row exists in a hidden one; lead it with %I', i.column_name) END,
+		   CASE WHEN i.referred_to THEN '-- once no foreign key refers to it: ' ELSE '' END ||
 		   CASE WHEN i.contype IN ('p', 'u')
 				THEN format('ALTER TABLE %s DROP CONSTRAINT %I, ADD CONSTRAINT %2$I %s (%I, %s);', i.relation::regclass, i.conname,
 							CASE i.contype WHEN 'p' THEN 'PRIMARY KEY' ELSE 'UNIQUE' END, i.column_name,
@@ -324,27 +331,25 @@ AS $$
 							 JOIN pg_attribute a ON a.attrelid = i.relation AND a.attnum = k.attnum))
 				WHEN i.contype = 'x'
 				THEN format('ALTER TABLE %s DROP CONSTRAINT %I, ADD CONSTRAINT %2$I %s;', i.relation::regclass, i.conname,
-							regexp_replace(pg_get_constraintdef((SELECT k.oid FROM pg_constraint k WHERE k.conindid = i.indexrelid AND k.contype = 'x')),
+							regexp_replace(pg_get_constraintdef(i.constraint),
 										   'EXCLUDE USING (\w+) \(', format('EXCLUDE USING \1 (%I WITH =, ', replace(i.column_name, '\', '\\'))))
 				ELSE format(E'DROP INDEX %I.%I;\n%s;', i.nspname, i.relname,
 							regexp_replace(pg_get_indexdef(i.indexrelid), ' USING btree \(', format(' USING btree (%I, ', replace(i.column_name, '\', '\\')))) END
 	FROM indexes i
-	WHERE (i.indisunique OR i.contype = 'x') AND NOT coalesce(i.attnum = ANY (i.columns[0:i.indnkeyatts - 1]), false)
+	WHERE i.telling
 	UNION ALL
 	-- "Rows Removed by Filter" of EXPLAIN ANALYZE counts hidden rows that such an
 	-- index finds.
 	SELECT 'index_not_led', format('index %I on %s', i.relname, i.relation::regclass),
 		   format('it does not lead with column %I: EXPLAIN ANALYZE tells how many hidden rows it finds', i.column_name),
-		   CASE WHEN i.contype IN ('p', 'u', 'x') OR i.plain IS FALSE
+		   CASE WHEN i.contype IS NOT NULL OR i.amname <> 'btree'
 				THEN format('-- make index %I anew with column %I in front', i.relname, i.column_name)
 				ELSE format(E'DROP INDEX %I.%I;\n%s;', i.nspname, i.relname,
-							regexp_replace(pg_get_indexdef(i.indexrelid), ' USING (\w+) \(',
-										   format(' USING btree (%s, ', replace(quote_ident(i.column_name), '\', '\\')))) END
+							regexp_replace(pg_get_indexdef(i.indexrelid), ' USING btree \(', format(' USING btree (%I, ', replace(i.column_name, '\', '\\')))) END
 	FROM indexes i
-	WHERE i.columns[0] <> i.attnum
-	  AND NOT ((i.indisunique OR i.contype = 'x') AND NOT coalesce(i.attnum = ANY (i.columns[0:i.indnkeyatts - 1]), false))
+	WHERE i.columns[0] <> i.attnum AND NOT i.telling
 	  -- a key that foreign keys refer to may have the columns in their order
-	  AND NOT EXISTS (SELECT FROM pg_constraint c WHERE c.contype = 'f' AND c.conindid = i.indexrelid)
+	  AND NOT i.referred_to
 	UNION ALL
 	-- Foreign keys are checked without row security: one without the column
 	-- points into hidden projects, and its CASCADE deletes there.

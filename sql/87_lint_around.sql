@@ -168,6 +168,15 @@ AS $$
 						FROM aclexplode(v.relacl) a WHERE a.grantee <> v.relowner) h
 	WHERE v.relkind = 'm' AND (h.names IS NOT NULL OR NOT v.owner_exempt)
 	UNION ALL
+	-- One GRANT away from the rule above.
+	SELECT 'materialized_view_private', v.oid::regclass::text,
+		   format('a copy of rows that are protected, which only %s may read', tenancy._lint_role(v.relowner)),
+		   format('-- grant %s to nobody', v.oid::regclass)
+	FROM views v
+	JOIN touching t ON t.view = v.oid
+	WHERE v.relkind = 'm' AND v.owner_exempt
+	  AND NOT EXISTS (SELECT FROM aclexplode(v.relacl) a WHERE a.grantee <> v.relowner)
+	UNION ALL
 	-- Through a view that filters, ON CONFLICT and INSERT reach rows that it hides.
 	SELECT 'view_writable', v.oid::regclass::text,
 		   format('%s may write through it, also rows that it does not show', string_agg(DISTINCT tenancy._lint_role(a.grantee), ', ')),
@@ -247,7 +256,8 @@ AS $$
 			   -- may anybody else have it run?
 			   p.prorettype IN ('trigger'::regtype, 'event_trigger'::regtype) OR p.proacl IS NULL
 			   OR EXISTS (SELECT FROM aclexplode(p.proacl) a WHERE a.grantee <> p.proowner) AS callable,
-			   EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e') AS of_extension
+			   p.oid IN (SELECT d.objid FROM pg_depend d
+						 WHERE d.refclassid = 'pg_extension'::regclass AND d.classid = 'pg_proc'::regclass AND d.deptype = 'e') AS of_extension
 		FROM pg_proc p
 		JOIN pg_language l ON l.oid = p.prolang
 		JOIN pg_roles o ON o.oid = p.proowner

@@ -105,7 +105,7 @@ AS $$
 	JOIN roles r ON r.oid = h.member AND r.rolcanlogin AND NOT r.rolsuper
 	UNION ALL
 	-- Only grant_application() is meant to give this right.
-	SELECT 'identity_settable', format('parameter %I', p.parname),
+	SELECT 'identity_settable', 'parameter ' || p.parname,
 		   format('%s may set it%s', tenancy._lint_role(a.grantee),
 				  CASE WHEN a.grantee = 0 THEN ', which is everybody: anybody can act as anybody'
 					   WHEN a.privilege_type <> 'SET' THEN ' for the whole server' ELSE ', and was not given tenancy.grant_application()' END),
@@ -314,6 +314,10 @@ AS $$
 	FROM (SELECT max(s.setting) FILTER (WHERE s.name = 'session_preload_libraries') AS session,
 				 max(s.setting) FILTER (WHERE s.name = 'shared_preload_libraries') AS shared FROM settings s) p
 	WHERE p.session IS NOT NULL AND p.shared IS NOT NULL AND p.session || ',' || p.shared !~ '(^|[\s,/"])tenancy([\s,"]|$)'
+	  -- not yet in this session, but in the next ones
+	  AND NOT EXISTS (SELECT FROM pg_db_role_setting s
+					  JOIN pg_database d ON d.oid = s.setdatabase AND d.datname = current_database()
+					  WHERE s.setrole = 0 AND array_to_string(s.setconfig, E'\n') ~ '\msession_preload_libraries=[^\n]*\mtenancy\M')
 $$;
 COMMENT ON FUNCTION tenancy._lint_settings() IS 'Part of lint(): settings of the server, of databases and of roles.';
 

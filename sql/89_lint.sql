@@ -40,6 +40,7 @@ CREATE VIEW tenancy.lint_rules WITH (security_invoker = true) AS
 		('identity_from_setting', 'error', 'something reads a setting of tenancy by name'),
 		('view_owner_exempt', 'error', 'a view reads protected tables with rights that row security does not bind'),
 		('materialized_view', 'error', 'a materialized view holds protected rows, and others may read it'),
+		('materialized_view_private', 'info', 'a materialized view holds protected rows, for its owner only'),
 		('view_writable', 'warning', 'others may write through a view that filters protected rows'),
 		('view_filters_itself', 'warning', 'a view filters by tenancy''s functions, without security_barrier'),
 		('rewrite_rule', 'warning', 'a rule acts on protected rows with the rights of a table''s owner'),
@@ -151,12 +152,15 @@ END
 $$;
 COMMENT ON FUNCTION tenancy._lint_data() IS 'Part of lint(): what is stored, and what the caller could not see.';
 
--- Catalogs may print names as settings say: not here.
+-- Names are printed without needless quotes, whatever the session says.  Catalogs
+-- are seldom analyzed, so that nested loops look cheap and are not.
 CREATE FUNCTION tenancy.lint()
 RETURNS TABLE (rule text, severity text, object text, problem text, remedy text)
 LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 SET quote_all_identifiers = off
+SET enable_nestloop = off
+SET jit = off
 AS $$
 #variable_conflict use_column
 BEGIN

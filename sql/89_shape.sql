@@ -10,8 +10,8 @@ BEGIN
 	EXECUTE (SELECT pg_catalog.format(
 				E'CREATE FUNCTION tenancy._installed_shape(OUT object text, OUT shape text, OUT remedy text, OUT recreate text)\n'
 				'RETURNS SETOF record LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS %L',
-				'VALUES ' || pg_catalog.string_agg(pg_catalog.format('(%L, %L, %L, %L)', s.object, s.shape, s.remedy, s.recreate), E',\n'
-												   ORDER BY s.object COLLATE "C"))
+				pg_catalog.format('SELECT * FROM json_to_recordset(%L) x (object text, shape text, remedy text, recreate text)',
+								  pg_catalog.json_agg(s ORDER BY s.object COLLATE "C")))
 			 FROM tenancy._shape() s);
 END
 $$;
