@@ -174,7 +174,7 @@ BEGIN
 			  UNION ALL SELECT * FROM tenancy._lint_replication()
 			  UNION ALL SELECT * FROM tenancy._lint_roles()
 			  UNION ALL SELECT * FROM tenancy._lint_settings()
-			  UNION ALL SELECT * FROM tenancy._lint_server(current_setting('server_version_num')::integer)
+			  UNION ALL SELECT * FROM tenancy._lint_server((SELECT s.setting::integer FROM pg_settings s WHERE s.name = 'server_version_num'))
 			  UNION ALL SELECT 'altered', a.object, a.problem, a.remedy FROM tenancy._altered() a
 			  UNION ALL SELECT * FROM tenancy._lint_data()) f
 		LEFT JOIN tenancy.lint_rules r ON r.rule = f.rule

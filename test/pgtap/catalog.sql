@@ -49,14 +49,14 @@ SELECT set_eq($$SELECT proname FROM functions WHERE provolatile = 'v' AND NOT is
 	('revoke_session'), ('update_my_name'),
 	('create_invite'), ('create_invites'), ('create_organization'), ('create_project'), ('create_session'), ('create_user'),
 	('delete_organization'), ('delete_project'), ('delete_user'), ('grant_application'), ('leave_organization'), ('leave_project'),
-	('preview_invite'), ('protect'), ('protect_by_organization'), ('prove_isolation'), ('remove_member'), ('remove_project_member'), ('rename_organization'),
+	('preview_invite'), ('protect'), ('protect_by_organization'), ('purge'), ('prove_isolation'), ('remove_member'), ('remove_project_member'), ('rename_organization'),
 	('rename_project'), ('require'), ('revoke_invite'), ('revoke_sessions'), ('rotate_project_token'), ('set_join_notifications'),
 	('set_member_level'), ('set_plan'), ('set_project_member_level'), ('set_project_privacy'), ('set_user_active'), ('sign_out'),
 	('switch_organization'), ('switch_project'), ('transfer_ownership'), ('unprotect')$$,
 	'commands are volatile, and nothing else that is offered');
 SELECT set_eq($$SELECT proname FROM functions WHERE provolatile <> 'v' AND NOT is_internal$$, $$VALUES
-	('can'), ('can_edit'), ('can_reach'), ('can_view'), ('can_write'), ('current_project_id'), ('current_user_id'), ('is_member'),
-	('level_in'), ('viewable_organization'), ('viewable_organizations'), ('viewable_project'), ('viewable_projects')$$,
+	('can'), ('can_edit'), ('can_reach'), ('can_view'), ('can_write'), ('check_integrity'), ('current_project_id'), ('current_user_id'), ('is_member'),
+	('level_in'), ('lint'), ('viewable_organization'), ('viewable_organizations'), ('viewable_project'), ('viewable_projects')$$,
 	'questions are not, and these are all that can be asked');
 SELECT is_empty($$SELECT proname FROM functions WHERE NOT is_internal GROUP BY 1 HAVING count(*) > 1$$, 'no name stands for two functions');
 SELECT is_empty($$SELECT signature FROM functions WHERE provolatile IN ('s', 'i') AND proparallel <> 's'$$, 'what only reads is parallel safe');
@@ -70,7 +70,7 @@ SELECT set_eq($$SELECT signature FROM functions WHERE proleakproof$$, $$VALUES
 	('tenancy.can_write(uuid,tenancy.access_level)'), ('tenancy.is_member(uuid,tenancy.access_level)')$$,
 	'only predicates are leakproof');
 SELECT is_empty($$SELECT signature FROM functions WHERE proleakproof AND (lanname <> 'c' OR provolatile <> 's')$$, 'and they are stable C functions');
-SELECT is_empty($$SELECT signature FROM functions WHERE provolatile = 'i' AND lanname <> 'c' AND prosrc ~ '\m(FROM|UPDATE|INSERT)\s+tenancy\.[a-z]+\s'$$,
+SELECT is_empty($$SELECT signature FROM functions WHERE provolatile = 'i' AND lanname <> 'c' AND proname <> '_installed_shape' AND prosrc ~ '\m(FROM|UPDATE|INSERT)\s+tenancy\.[a-z]+\s'$$,
 				'nothing that reads a table is immutable');
 SELECT is_empty($$SELECT signature FROM functions WHERE lanname NOT IN ('c', 'sql', 'plpgsql')$$, 'no other languages');
 SELECT is_empty($$SELECT signature FROM functions WHERE prorettype = 'record'::regtype AND NOT coalesce(proargmodes && '{o,t}', false)$$,
@@ -82,16 +82,20 @@ SELECT is_empty($$SELECT signature, proconfig FROM functions WHERE prosecdef AND
 				'attacks 41 to 43: every SECURITY DEFINER function pins search_path, pg_temp last');
 SELECT is_empty($$SELECT signature, proconfig FROM functions WHERE lanname <> 'c' AND NOT coalesce('search_path=pg_catalog, pg_temp' = ANY (proconfig), false)$$,
 				'and every other one in SQL');
-SELECT is_empty($$SELECT signature, proconfig FROM functions WHERE proconfig <> '{"search_path=pg_catalog, pg_temp"}'$$, 'and sets nothing else');
+SELECT is_empty($$SELECT signature, proconfig FROM functions WHERE proconfig <> '{"search_path=pg_catalog, pg_temp"}'
+				  AND proname NOT IN ('lint', '_altered')$$, 'and sets nothing else');
+SELECT set_eq($$SELECT DISTINCT split_part(c, '=', 1) FROM functions, unnest(proconfig) c WHERE proname IN ('lint', '_altered')$$,
+			  $$VALUES ('search_path'), ('quote_all_identifiers'), ('enable_nestloop'), ('jit')$$, 'but how lint prints names and is planned');
 SELECT is_empty($$SELECT signature FROM functions WHERE proname IN ('act_as', 'authenticate', '_clear_identity') AND (proconfig IS NOT NULL OR prosecdef OR lanname <> 'c')$$,
 				'what sets the identity has no SET clause, which would take it back');
 SELECT set_eq($$SELECT proname FROM functions WHERE NOT prosecdef AND NOT is_internal AND lanname <> 'c'$$, $$VALUES
-	('grant_application'), ('grant_mailer'), ('protect'), ('protect_by_organization'), ('prove_isolation'), ('unprotect')$$,
+	('grant_application'), ('grant_mailer'), ('lint'), ('protect'), ('protect_by_organization'), ('prove_isolation'), ('unprotect')$$,
 	'commands have the rights of their owner, but those that are about the caller''s own objects');
 SELECT is_empty($$SELECT signature FROM functions WHERE prosecdef AND (is_internal AND is_public OR pg_get_userbyid(proowner) <> current_user)$$,
 				'who has those rights is a superuser, and no helper hands them out');
 SELECT is_empty($$SELECT signature FROM functions WHERE lanname = 'c' AND prosecdef$$, 'C functions switch users themselves');
-SELECT is_empty($$SELECT signature FROM functions WHERE prosrc ~* 'current_setting|set_config'$$, 'attack 3: no function reads or writes a setting by name');
+SELECT is_empty($$SELECT signature FROM functions WHERE prosrc ~* 'current_setting|set_config' AND proname !~ '^_lint_'$$,
+				'attack 3: no function reads or writes a setting by name; lint looks for those that do');
 SELECT is_empty($$SELECT name FROM relations WHERE relkind = 'v' AND pg_get_viewdef(oid) ~* 'current_setting'$$, 'attack 3: nor does a view');
 SELECT is_empty($$SELECT t.name, p.polname FROM ours_tables t JOIN pg_policy p ON p.polrelid = t.oid
 				  WHERE pg_get_expr(p.polqual, p.polrelid) ~* 'current_setting|current_user\M|session_user'$$, 'attacks 3 and 21: nor does a policy, and none asks for the role');
@@ -99,14 +103,17 @@ SELECT is_empty($$SELECT t.name, p.polname FROM ours_tables t JOIN pg_policy p O
 -- Who may execute what.
 SELECT set_eq($$SELECT proname FROM functions WHERE is_internal AND is_public$$, $$VALUES
 	('_permission_matrix'), ('_session_id'), ('_check_column'), ('_prepare_column'), ('_policies'), ('_policy_names'), ('_policy_expressions'), ('_drop_policies'),
-	('_create_policies'), ('_revoke_rights'), ('_protect'), ('_unprotect')$$,
-	'internal functions are nobody''s, but those that views call, and those of protect(), which run with the rights of the table''s owner');
+	('_create_policies'), ('_revoke_rights'), ('_protect'), ('_unprotect'),
+	('_shape'), ('_installed_shape'), ('_altered'), ('_lint_role'), ('_lint_protect'), ('_lint_protected'), ('_lint_relations'), ('_lint_tables'),
+	('_lint_keys'), ('_lint_policies'), ('_lint_views'), ('_lint_functions'), ('_lint_replication'), ('_lint_reach'), ('_lint_roles'),
+	('_lint_settings'), ('_lint_outside'), ('_lint_server'), ('_lint_data')$$,
+	'internal functions are nobody''s, but those that views call, those of protect(), which run with the rights of the table''s owner, and those of lint(), with the caller''s');
 SELECT is_empty($$SELECT signature FROM functions WHERE is_internal AND is_public AND prosecdef$$, 'and none of these has other rights than its caller''s');
 SELECT is_empty($$SELECT signature FROM functions WHERE is_public AND 'internal'::regtype = ANY (proargtypes)$$, 'CVE-2026-14680: nor do they take internal arguments');
 SELECT set_eq($$SELECT proname FROM functions WHERE NOT is_internal AND NOT is_public$$, $$VALUES
 	('act_as'), ('assign_owner'), ('create_session'), ('create_user'), ('delete_user'), ('grant_application'), ('prove_isolation'), ('revoke_sessions'),
 	('set_plan'), ('set_user_active'), ('forget_user'), ('grant_mailer'), ('claim_notifications'), ('complete_notification'),
-	('fail_notification'), ('release_notification'), ('requeue_notification')$$, 'trusted functions are not PUBLIC''s');
+	('fail_notification'), ('release_notification'), ('requeue_notification'), ('check_integrity'), ('purge')$$, 'trusted functions are not PUBLIC''s');
 SELECT is_empty($$SELECT signature, a.grantee::regrole FROM functions f, aclexplode(f.proacl) a WHERE a.grantee NOT IN (0, f.proowner)$$,
 				'no function is granted to a role');
 
