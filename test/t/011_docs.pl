@@ -167,6 +167,21 @@ for my $view (split /\n/, $views)
 	ok(index(slurp_file('docs/views.md'), $view) >= 0, "documented: $view");
 }
 
+# Every rule of lint() is on its page, in the words of the view, and no other.
+my @rules = split /\n/, $node->safe_psql('postgres', q{
+	SELECT format('| `%s` | %s | %s |', rule, severity, meaning) FROM tenancy.lint_rules});
+is(join("\n", sort map { "$_ |" } slurp_file('docs/lint.md') =~ /^(\| `\w+` \| \w+ \| [^|]+) \| [^|]+ \| [^|]+ \|$/mg),
+	join("\n", sort @rules), 'docs/lint.md lists the rules');
+my @severities = slurp_file('docs/lint.md') =~ /^\| (error|warning|info) \|/mg;
+is("@severities", 'error warning info', 'and what the severities mean');
+
+# So are the rules of check_integrity().
+my $rules = $node->safe_psql('postgres', q{
+	SELECT DISTINCT m[1] FROM pg_proc p, regexp_matches(p.prosrc, '(?:SELECT|THEN|ELSE) ''([a-z_]+)''(?=,| ELSE| END,)', 'g') m
+	WHERE p.oid = 'tenancy.check_integrity()'::regprocedure ORDER BY 1});
+my ($section) = slurp_file('docs/operations.md') =~ /^## Is what is stored sound\?\n(.*?)^## /ms;
+is(join("\n", sort $section =~ /^\| `(\w+)` \|/mg), $rules, 'docs/operations.md lists the rules of check_integrity()');
+
 # The matrix on the page is the one that decides.
 my $matrix = $node->safe_psql('postgres', q{
 	SELECT concat_ws('|', permission, target, member, administrator, owner, project_administrator)
