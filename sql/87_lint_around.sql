@@ -271,6 +271,14 @@ AS $$
 		SELECT f.*, lower(f.prosrc) AS body FROM functions f
 		WHERE (f.prosecdef AND f.exempt AND f.callable)
 		   OR (NOT f.of_extension AND f.prosrc ~* '\mpg_notify\s*\(|\mnotify\s+[^\s;,]+\s*,')),
+	-- What they call, as far as it is in pg_depend.
+	callees (function, callee) AS (
+		SELECT f.oid, f.oid FROM readers f
+		UNION
+		SELECT c.function, d.refobjid
+		FROM callees c
+		JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = c.callee AND d.refclassid = 'pg_proc'::regclass
+		JOIN pg_proc p ON p.oid = d.refobjid AND p.pronamespace <> 'tenancy'::regnamespace),
 	named AS MATERIALIZED (
 		SELECT DISTINCT f.oid AS function, r.oid AS relation
 		FROM readers f
@@ -285,16 +293,16 @@ AS $$
 		JOIN relations r ON NOT r.plain AND position(r.word IN f.body) > 0
 		WHERE NOT f.standard
 		UNION
-		SELECT f.oid, d.refobjid
-		FROM readers f
-		JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = f.oid AND d.refclassid = 'pg_class'::regclass),
+		SELECT c.function, d.refobjid
+		FROM callees c
+		JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = c.callee AND d.refclassid = 'pg_class'::regclass),
 	reads AS MATERIALIZED (
 		SELECT DISTINCT r.ev_class AS view, d.refobjid AS relation
 		FROM pg_rewrite r
 		JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
 						AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> r.ev_class
 		WHERE r.ev_type = '1'),
-	-- through views, and through functions with SQL-standard bodies
+	-- and through views
 	reached (function, relation) AS (
 		SELECT n.function, n.relation FROM named n
 		UNION

@@ -51,6 +51,8 @@ SELECT planted('CREATE TABLE "Odd name" (project_id uuid)', 'SELECT tenancy.prot
 			   'CREATE FUNCTION f() RETURNS bigint LANGUAGE sql SECURITY DEFINER SET search_path = regress, pg_temp AS ''SELECT count(*) FROM "Odd name"''');
 SELECT planted('CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = regress, pg_temp
 				AS ''BEGIN INSERT INTO events SELECT 1; RETURN NEW; END''', 'REVOKE EXECUTE ON FUNCTION f() FROM PUBLIC');
+SELECT planted('CREATE FUNCTION g() RETURNS bigint LANGUAGE sql BEGIN ATOMIC SELECT count(*) FROM regress.events; END',
+			   'CREATE FUNCTION f() RETURNS bigint LANGUAGE sql SECURITY DEFINER SET search_path = regress, pg_temp BEGIN ATOMIC SELECT g(); END');
 -- not for others, not exempt, or not about protected tables: silence
 SELECT planted('CREATE FUNCTION f() RETURNS bigint LANGUAGE sql SECURITY DEFINER SET search_path = regress, pg_temp AS ''SELECT count(*) FROM events''',
 			   'REVOKE EXECUTE ON FUNCTION f() FROM PUBLIC');
