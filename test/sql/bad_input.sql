@@ -191,8 +191,8 @@ SELECT tenancy.set_user_active(id('dora'), false);
 CREATE TEMP TABLE before AS SELECT pg_temp.everything() AS everything;
 
 -- every command is here, with every argument, but act_as(), to which any id is
--- somebody or nobody, what protects tables, and purge(), which integrity tests; no
--- text is wrong for what failed;
+-- somebody or nobody, what protects tables or proves that they are, and purge(),
+-- which integrity tests; no text is wrong for what failed;
 -- and each of the calls is good
 SELECT proname FROM uncalled ORDER BY 1;
 SELECT DISTINCT k.kind FROM calls c, unnest(c.kinds) k (kind) WHERE k.kind NOT IN (SELECT kind FROM wrong);
