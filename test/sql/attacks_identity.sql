@@ -73,9 +73,10 @@ TABLE seen;
 COMMIT;
 TABLE seen;
 
--- attack 3: no text of ours reads a setting by current_setting(), which returns placeholders
+-- attack 3: no text of ours reads a setting by current_setting(), which returns
+-- placeholders; lint has the word, since it looks for such texts
 SELECT p.oid::regprocedure AS reads_placeholder FROM pg_proc p
-WHERE p.pronamespace = 'tenancy'::regnamespace
+WHERE p.pronamespace = 'tenancy'::regnamespace AND p.proname !~ '^_lint_'
   AND (p.prosrc ~* 'current_setting' OR pg_get_function_sqlbody(p.oid) ~* 'current_setting');
 SELECT tablename, policyname FROM pg_policies
 WHERE coalesce(qual, '') || coalesce(with_check, '') ~* 'current_setting';
