@@ -145,24 +145,36 @@ executorStart(QueryDesc *queryDesc, int eflags)
 	else
 		standard_ExecutorStart(queryDesc, eflags);
 
-	/* what nobody's query has read already is nothing */
-	if (signedIn)
+	/* what nobody's query has read already is nothing; foreign keys look at all */
+	if (signedIn && !InNoForceRLSOperation())
 		rememberQuery(queryDesc);
+}
+
+static void
+run(EXECUTOR_RUN_PARAMETERS)
+{
+	if (previousRun)
+		previousRun(EXECUTOR_RUN_ARGUMENTS);
+	else
+		standard_ExecutorRun(EXECUTOR_RUN_ARGUMENTS);
 }
 
 static void
 executorRun(EXECUTOR_RUN_PARAMETERS)
 {
 	StartedQuery *outer = running;
+	StartedQuery *started = findQuery(queryDesc);
 
-	running = findQuery(queryDesc);
+	if (started == NULL)
+	{
+		run(EXECUTOR_RUN_ARGUMENTS);
+		return;
+	}
+	running = started;
 	PG_TRY();
 	{
 		ExecutionRequireSameIdentity();
-		if (previousRun)
-			previousRun(EXECUTOR_RUN_ARGUMENTS);
-		else
-			standard_ExecutorRun(EXECUTOR_RUN_ARGUMENTS);
+		run(EXECUTOR_RUN_ARGUMENTS);
 		/* it may have changed after the last question to a predicate */
 		ExecutionRequireSameIdentity();
 	}
