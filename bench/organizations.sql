@@ -36,7 +36,7 @@ FROM generate_series(:first_project, :last_project) n,
 INSERT INTO tenancy.memberships (organization_id, user_id, level)
 SELECT plain.id('organization', o),
 	   plain.id('user', CASE WHEN k <= 2 THEN 3 * (o - 1) + k
-							 ELSE 3 * (:first - 1 + (o * 7919 + k * 104729) % (:last - :first + 1)) + 1 + k % 2 END),
+							 ELSE 3 * (:first - 1 + (o * 7919::bigint + k * 104729) % (:last - :first + 1)) + 1 + k % 2 END),
 	   CASE WHEN k = 2 THEN 'administrator' ELSE 'member' END::tenancy.access_level
 FROM generate_series(:first, :last) o, generate_series(1, 10) k
 ON CONFLICT DO NOTHING;
