@@ -14,6 +14,8 @@ OBJS = \
 	src/planner.o \
 	src/estimate.o \
 	src/permission.o \
+	src/audit.o \
+	src/question.o \
 	src/access.o \
 	src/accessmap.o \
 	src/execution.o \

@@ -245,6 +245,7 @@ BEGIN
 	DELETE FROM tenancy.role_bindings b WHERE b.user_id = forget_user.user_id;
 	PERFORM tenancy.revoke_sessions(forget_user.user_id);
 	PERFORM tenancy._erase_from_mail(address);
+	PERFORM tenancy._erase_from_audit(forget_user.user_id, address);
 END
 $$;
 COMMENT ON FUNCTION tenancy.forget_user(uuid) IS

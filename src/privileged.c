@@ -102,3 +102,28 @@ PrivilegedSelect(SPIPlanPtr *plan, const char *query,
 		elog(ERROR, "could not execute a query: %s",
 			 SPI_result_code_string(SPI_result));
 }
+
+void
+PrivilegedExecute(SPIPlanPtr *plan, const char *query, int nargs, Oid *types,
+				  Datum *values, const char *nulls, bool readOnly)
+{
+	int			result;
+
+	if (*plan == NULL)
+	{
+		SPIPlanPtr	prepared = SPI_prepare(query, nargs, types);
+
+		if (prepared == NULL || SPI_keepplan(prepared) != 0)
+			elog(ERROR, "could not prepare a query: %s",
+				 SPI_result_code_string(SPI_result));
+		*plan = prepared;
+	}
+	if (readOnly)
+		result = SPI_execute_snapshot(*plan, values, nulls, GetCatalogSnapshot(InvalidOid),
+									  InvalidSnapshot, true, false, 0);
+	else
+		result = SPI_execute_plan(*plan, values, nulls, false, 0);
+	if (result < 0)
+		elog(ERROR, "could not execute a query: %s",
+			 SPI_result_code_string(result));
+}

@@ -26,4 +26,12 @@ extern void PrivilegedSelect(SPIPlanPtr *plan, const char *query,
 							 int nargs, Oid *types, Datum *values,
 							 Snapshot snapshot);
 
+/*
+ * Execute a query of any kind, planned as those of callers are: in the newest
+ * committed state, or if it writes, as a statement of the transaction.
+ */
+extern void PrivilegedExecute(SPIPlanPtr *plan, const char *query, int nargs,
+							  Oid *types, Datum *values, const char *nulls,
+							  bool readOnly);
+
 #endif							/* TENANCY_PRIVILEGED_H */

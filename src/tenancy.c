@@ -11,6 +11,7 @@
 #include "utils/builtins.h"
 
 #include "access.h"
+#include "audit.h"
 #include "compat.h"
 #include "execution.h"
 #include "identity.h"
@@ -29,6 +30,7 @@ _PG_init(void)
 	IdentityInit();
 	ExecutionInit();
 	SettingsInit();
+	AuditInit();
 	MarkGUCPrefixReserved("tenancy");
 }
 
