@@ -191,6 +191,13 @@ LANGUAGE c STABLE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'tenancy_level_in';
 COMMENT ON FUNCTION tenancy.level_in(uuid) IS 'Effective level of the current user in an organization or project, or NULL.';
 
+CREATE FUNCTION tenancy._is_permitted(permission tenancy.permission, level tenancy.access_level,
+									  organization_level tenancy.access_level) RETURNS boolean
+LANGUAGE c STABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'tenancy_is_permitted';
+COMMENT ON FUNCTION tenancy._is_permitted(tenancy.permission, tenancy.access_level, tenancy.access_level) IS
+	'Would somebody with these levels in a project and its organization have a permission?';
+
 CREATE FUNCTION tenancy._permission_matrix(
 	OUT permission text, OUT target text, OUT member boolean,
 	OUT administrator boolean, OUT owner boolean, OUT project_administrator boolean)

@@ -44,6 +44,7 @@ static const Permission matrix[] =
 PG_FUNCTION_INFO_V1(tenancy_can);
 PG_FUNCTION_INFO_V1(tenancy_require);
 PG_FUNCTION_INFO_V1(tenancy_level_in);
+PG_FUNCTION_INFO_V1(tenancy_is_permitted);
 PG_FUNCTION_INFO_V1(tenancy_permission_matrix);
 
 /* The row of a permission; the enum and the matrix name the same ones. */
@@ -202,6 +203,25 @@ tenancy_level_in(PG_FUNCTION_ARGS)
 	if (target.kind == TARGET_NONE)
 		PG_RETURN_NULL();
 	return AccessLevelToDatum(target.level, get_fn_expr_rettype(fcinfo->flinfo));
+}
+
+/*
+ * tenancy_is_permitted -- what the rule says of levels that somebody might have.
+ *
+ * tenancy._is_permitted(permission tenancy.permission, level
+ * tenancy.access_level, organization_level tenancy.access_level) → boolean.
+ */
+Datum
+tenancy_is_permitted(PG_FUNCTION_ARGS)
+{
+	const Permission *permission = askedPermission(fcinfo);
+	AccessTarget target = {
+		.kind = permission->target,
+		.level = AccessLevelFromOid(PG_GETARG_OID(1)),
+		.organizationLevel = AccessLevelFromOid(PG_GETARG_OID(2))
+	};
+
+	PG_RETURN_BOOL(isPermitted(permission, target));
 }
 
 /*
