@@ -49,13 +49,13 @@ SELECT set_eq($$SELECT proname FROM functions WHERE provolatile = 'v' AND NOT is
 	('revoke_session'), ('update_my_name'),
 	('create_invite'), ('create_invites'), ('create_organization'), ('create_project'), ('create_session'), ('create_user'),
 	('delete_organization'), ('delete_project'), ('delete_user'), ('grant_application'), ('leave_organization'), ('leave_project'),
-	('preview_invite'), ('protect'), ('protect_by_organization'), ('purge'), ('prove_isolation'), ('remove_member'), ('remove_project_member'), ('rename_organization'),
+	('preview_invite'), ('preview_remove_member'), ('preview_set_member_level'), ('preview_set_plan'), ('preview_set_project_privacy'), ('protect'), ('protect_by_organization'), ('purge'), ('prove_isolation'), ('remove_member'), ('remove_project_member'), ('rename_organization'),
 	('rename_project'), ('require'), ('revoke_invite'), ('revoke_sessions'), ('rotate_project_token'), ('set_join_notifications'),
 	('set_member_level'), ('set_plan'), ('set_project_member_level'), ('set_project_privacy'), ('set_user_active'), ('sign_out'),
 	('switch_organization'), ('switch_project'), ('transfer_ownership'), ('unprotect')$$,
 	'commands are volatile, and nothing else that is offered');
 SELECT set_eq($$SELECT proname FROM functions WHERE provolatile <> 'v' AND NOT is_internal$$, $$VALUES
-	('can'), ('can_edit'), ('can_reach'), ('can_view'), ('can_write'), ('check_integrity'), ('current_project_id'), ('current_user_id'), ('is_member'),
+	('access_at'), ('explain_access'), ('verify_audit'), ('what_can_access'), ('who_can_access'), ('can'), ('can_edit'), ('can_reach'), ('can_view'), ('can_write'), ('check_integrity'), ('current_project_id'), ('current_user_id'), ('is_member'),
 	('level_in'), ('lint'), ('viewable_organization'), ('viewable_organizations'), ('viewable_project'), ('viewable_projects')$$,
 	'questions are not, and these are all that can be asked');
 SELECT is_empty($$SELECT proname FROM functions WHERE NOT is_internal GROUP BY 1 HAVING count(*) > 1$$, 'no name stands for two functions');
@@ -89,7 +89,7 @@ SELECT set_eq($$SELECT DISTINCT split_part(c, '=', 1) FROM functions, unnest(pro
 SELECT is_empty($$SELECT signature FROM functions WHERE proname IN ('act_as', 'authenticate', '_clear_identity') AND (proconfig IS NOT NULL OR prosecdef OR lanname <> 'c')$$,
 				'what sets the identity has no SET clause, which would take it back');
 SELECT set_eq($$SELECT proname FROM functions WHERE NOT prosecdef AND NOT is_internal AND lanname <> 'c'$$, $$VALUES
-	('grant_application'), ('grant_mailer'), ('lint'), ('protect'), ('protect_by_organization'), ('prove_isolation'), ('unprotect')$$,
+	('access_at'), ('grant_application'), ('grant_mailer'), ('lint'), ('protect'), ('protect_by_organization'), ('prove_isolation'), ('unprotect')$$,
 	'commands have the rights of their owner, but those that are about the caller''s own objects');
 SELECT is_empty($$SELECT signature FROM functions WHERE prosecdef AND (is_internal AND is_public OR pg_get_userbyid(proowner) <> current_user)$$,
 				'who has those rights is a superuser, and no helper hands them out');
@@ -111,7 +111,7 @@ SELECT set_eq($$SELECT proname FROM functions WHERE is_internal AND is_public$$,
 SELECT is_empty($$SELECT signature FROM functions WHERE is_internal AND is_public AND prosecdef$$, 'and none of these has other rights than its caller''s');
 SELECT is_empty($$SELECT signature FROM functions WHERE is_public AND 'internal'::regtype = ANY (proargtypes)$$, 'CVE-2026-14680: nor do they take internal arguments');
 SELECT set_eq($$SELECT proname FROM functions WHERE NOT is_internal AND NOT is_public$$, $$VALUES
-	('act_as'), ('assign_owner'), ('create_session'), ('create_user'), ('delete_user'), ('grant_application'), ('prove_isolation'), ('revoke_sessions'),
+	('access_at'), ('preview_set_plan'), ('act_as'), ('assign_owner'), ('create_session'), ('create_user'), ('delete_user'), ('grant_application'), ('prove_isolation'), ('revoke_sessions'),
 	('set_plan'), ('set_user_active'), ('forget_user'), ('grant_mailer'), ('claim_notifications'), ('complete_notification'),
 	('fail_notification'), ('release_notification'), ('requeue_notification'), ('check_integrity'), ('purge')$$, 'trusted functions are not PUBLIC''s');
 SELECT is_empty($$SELECT signature, a.grantee::regrole FROM functions f, aclexplode(f.proacl) a WHERE a.grantee NOT IN (0, f.proowner)$$,
@@ -134,8 +134,8 @@ SELECT is_empty($$SELECT t.name, c.attname FROM ours_tables t JOIN pg_attribute 
 SELECT is_empty($$SELECT t.name, c.attname FROM ours_tables t JOIN pg_attribute c ON c.attrelid = t.oid
 				  WHERE c.attname IN ('digest', 'version') AND has_column_privilege('public', t.oid, c.attnum, 'SELECT')$$, 'no digest is readable, nor the version');
 SELECT set_eq($$SELECT relname FROM ours_tables t WHERE NOT EXISTS (SELECT FROM pg_attribute c WHERE c.attrelid = t.oid AND c.attnum > 0
-				AND has_column_privilege('public', t.oid, c.attnum, 'SELECT'))$$, $$VALUES ('notifications'::name), ('role_bindings')$$,
-				'the outbox and the bindings are nobody''s');
+				AND has_column_privilege('public', t.oid, c.attnum, 'SELECT'))$$, $$VALUES ('notifications'::name), ('role_bindings'), ('audit_heads')$$,
+				'the outbox, the bindings and the ends of the audit log are nobody''s');
 SELECT is_empty($$SELECT t.name, a.attname, format_type(a.atttypid, NULL) FROM ours_tables t JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum > 0
 				  WHERE (a.attname = 'id' OR a.attname LIKE '%\_id') AND a.atttypid <> 'uuid'::regtype$$, 'ids are uuids');
 SELECT is_empty($$SELECT t.name, a.attname FROM ours_tables t JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum > 0
@@ -174,6 +174,23 @@ SELECT is_empty($$SELECT DISTINCT v.refobjid::regclass FROM pg_rewrite r JOIN pg
 SELECT is_empty($$SELECT g.tgrelid::regclass, g.tgname FROM pg_trigger g WHERE g.tgrelid IN (SELECT oid FROM ours_tables) AND NOT g.tgisinternal
 				  AND g.tgfoid NOT IN ('tenancy._send_invalidation'::regproc, 'tenancy._replace_plan'::regproc) AND g.tgenabled <> 'O'$$, 'guards do not fire in a restore with replication role replica');
 
+-- The audit log.
+SELECT set_eq($$SELECT relname FROM ours_tables t WHERE NOT EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = t.oid AND g.tgfoid = 'tenancy._record_changes'::regproc)$$,
+			  $$VALUES ('notifications'::name), ('user_preferences'), ('audit_log'), ('audit_heads')$$, 'every change is recorded, but of the outbox, the switchers and the log itself');
+SELECT is_empty($$SELECT t.name, e.event FROM ours_tables t, (VALUES ('insert', 4), ('delete', 8), ('update', 16), ('truncate', 32)) e (event, bits)
+				  WHERE EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = t.oid AND g.tgfoid = 'tenancy._record_changes'::regproc)
+					AND NOT EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = t.oid AND g.tgfoid = 'tenancy._record_changes'::regproc
+									AND g.tgtype & 63 = e.bits)$$, 'every kind of change, after it');
+SELECT is_empty($$SELECT t.name, a.attname FROM ours_tables t JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum > 0
+				  JOIN pg_trigger g ON g.tgrelid = t.oid AND g.tgfoid = 'tenancy._record_changes'::regproc
+				  WHERE (a.attname = 'email' OR (a.attname = 'name' AND t.relname = 'users'))
+					AND position('\000' || a.attname || '\000' IN encode(g.tgargs, 'escape')) = 0 AND g.tgtype & 32 = 0$$,
+				'names and addresses of people are kept where they can be erased');
+SELECT is_empty($$SELECT signature FROM functions WHERE prosecdef AND provolatile = 'v' AND NOT is_internal AND prosupport <> 'tenancy._command_support'::regproc$$,
+				'every command loads the library when it is planned, so that the log knows its name');
+SELECT ok(pg_get_functiondef('tenancy.access_at'::regproc) LIKE '%' || regexp_replace(rtrim(pg_get_viewdef('tenancy.access'::regclass), ';'),
+				'\mtenancy\.(users|organizations|memberships|projects|project_memberships)\M', 'then_\1', 'g') || '%', 'access_at() has the rules of the view access');
+
 -- Views.
 SELECT is_empty($$SELECT name FROM relations WHERE relkind = 'v' AND NOT coalesce('security_invoker=true' = ANY (reloptions), false)
 				  AND relname NOT IN ('access', 'dead_notifications', 'protected_tables', 'permission_matrix')$$, 'attack 84: views read with the rights of whoever asks');
@@ -209,7 +226,7 @@ SELECT is_empty($$SELECT name, p FROM relations, unnest('{INSERT,UPDATE,DELETE,T
 				  WHERE relkind IN ('r', 'v') AND (has_table_privilege('pgtap_catalog_app', oid, p) OR has_table_privilege('public', oid, p))$$, 'nor a table to write');
 SELECT is_empty($$SELECT name FROM relations WHERE relkind IN ('r', 'v') AND has_table_privilege('pgtap_catalog_app', oid, 'SELECT') AND NOT has_table_privilege('public', oid, 'SELECT')$$, 'nor one to read that is not PUBLIC''s');
 SELECT set_eq($$SELECT relname FROM relations WHERE relkind = 'r' AND has_table_privilege('pgtap_catalog_app', oid, 'SELECT')$$,
-			  $$VALUES ('plans'::name), ('users'), ('memberships'), ('projects'), ('project_memberships'), ('user_preferences')$$, 'PUBLIC''s are the ones that are meant');
+			  $$VALUES ('plans'::name), ('users'), ('memberships'), ('projects'), ('project_memberships'), ('user_preferences'), ('audit_log')$$, 'PUBLIC''s are the ones that are meant');
 SELECT ok(NOT has_schema_privilege('pgtap_catalog_app', 'tenancy', 'CREATE'), 'nor the schema to create in');
 
 -- attack 45: a schema that somebody has prepared is not taken over.
