@@ -15,6 +15,9 @@ OBJS = \
 	src/estimate.o \
 	src/permission.o \
 	src/audit.o \
+	src/chain.o \
+	src/command.o \
+	src/lookup.o \
 	src/question.o \
 	src/access.o \
 	src/accessmap.o \

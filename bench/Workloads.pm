@@ -169,12 +169,14 @@ sub prepare
 		my $role = $said{as} ? 'postgres' : Contenders::role($contender);
 		my $file = for_pgbench($workload, $contender, $text);
 
-		Server::query($said{before}) if $said{before};
+		my $before = Contenders::fill($said{before} // '', $contender, {});
+
+		Server::query($before) if $before ne '';
 		my ($warm, $times, $takes) = times_for($role, $file, $said{warm}, \%variables);
 
 		$runs{$contender} = {
 			role => $role, file => $file, variables => \%variables, warm => $warm,
-			times => $times, takes => $takes, before => $said{before}, calls => $said{calls} // 1 };
+			times => $times, takes => $takes, before => $before, calls => $said{calls} // 1 };
 	}
 	return \%runs;
 }
@@ -184,7 +186,7 @@ sub measure_once
 {
 	my ($run) = @_;
 
-	Server::query($run->{before}) if $run->{before};
+	Server::query($run->{before}) if $run->{before} ne '';
 	return Server::latency($run->{role}, $run->{file}, @$run{qw(warm times)}, $run->{variables}) / $run->{calls};
 }
 

@@ -154,6 +154,20 @@ GRANT SELECT ON ALL TABLES IN SCHEMA plain TO PUBLIC;
 GRANT INSERT, UPDATE, DELETE ON plain.inbox TO PUBLIC;
 
 -- ---------------------------------------------------------------------
+-- Commands are measured with the audit log and without it: ENABLE or DISABLE.
+CREATE FUNCTION plain.set_audit(mode text) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+	t record;
+BEGIN
+	FOR t IN SELECT tgrelid::regclass AS relation, tgname FROM pg_trigger WHERE tgname LIKE 'audit\_%' LOOP
+		EXECUTE format('ALTER TABLE %s %s TRIGGER %I', t.relation, mode, t.tgname);
+	END LOOP;
+	-- what the last run left
+	DELETE FROM tenancy.invites;
+	DELETE FROM tenancy.sessions WHERE user_id = plain.id('user', 3);
+END
+$$;
+
 -- Memberships to be loaded in bulk, and a plain table that is like the real one
 -- ---------------------------------------------------------------------
 CREATE TABLE plain.loaded (LIKE tenancy.memberships INCLUDING ALL);

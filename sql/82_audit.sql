@@ -1,11 +1,8 @@
 -- ---------------------------------------------------------------------
 -- The audit log: who did what
---
--- Its tables come first in a dump, by their names: a row that is restored after
--- them is one that the log knows, and gets no entry (src/audit.c).
 -- ---------------------------------------------------------------------
 
-CREATE TABLE tenancy.audit_log (
+CREATE TABLE tenancy.audit_entries (
 	chain uuid NOT NULL,
 	number bigint NOT NULL,
 	organization_id uuid CHECK (organization_id OPERATOR(pg_catalog.=) chain),
@@ -17,39 +14,34 @@ CREATE TABLE tenancy.audit_log (
 	credential_id uuid,
 	action text COLLATE "C" NOT NULL,
 	relation text COLLATE "C" NOT NULL,
-	row_key text COLLATE "C",
-	old_row jsonb,
-	new_row jsonb,
+	changes json NOT NULL,
 	personal_hash bytea,
 	previous bytea NOT NULL,
 	hash bytea NOT NULL,
 	salt bytea,
 	actor_name text COLLATE "C",
-	personal jsonb,
+	personal json,
 	PRIMARY KEY (chain, number)
 );
-CREATE INDEX audit_log_row_idx ON tenancy.audit_log (row_key, at);
-COMMENT ON TABLE tenancy.audit_log IS 'Every change of the extension''s tables; no foreign keys, so that it survives what it is about.';
-COMMENT ON COLUMN tenancy.audit_log.chain IS 'Whose history it is: an organization, a user, or zeros for what belongs to neither.';
-COMMENT ON COLUMN tenancy.audit_log.number IS 'Place in that history, from 1 without gaps.';
-COMMENT ON COLUMN tenancy.audit_log.organization_id IS 'The organization, also after it was deleted; NULL for what belongs to none.';
-COMMENT ON COLUMN tenancy.audit_log.at IS 'When it was done; it counted when its transaction was committed.';
-COMMENT ON COLUMN tenancy.audit_log.actor_id IS 'The user who acted; NULL for the application or an administrator.';
-COMMENT ON COLUMN tenancy.audit_log.login_role IS 'The role that had logged in.';
-COMMENT ON COLUMN tenancy.audit_log.acting_role IS 'The role that it had become by SET ROLE.';
-COMMENT ON COLUMN tenancy.audit_log.credential_kind IS 'session, project token, or assertion by a trusted role.';
-COMMENT ON COLUMN tenancy.audit_log.credential_id IS 'Id of the session or token; it is not the secret.';
-COMMENT ON COLUMN tenancy.audit_log.action IS 'The command, or for a direct change the statement.';
-COMMENT ON COLUMN tenancy.audit_log.relation IS 'The table that was changed.';
-COMMENT ON COLUMN tenancy.audit_log.row_key IS 'Primary key of the row; NULL for TRUNCATE.';
-COMMENT ON COLUMN tenancy.audit_log.old_row IS 'The row before, without secrets; NULL if it was not there.';
-COMMENT ON COLUMN tenancy.audit_log.new_row IS 'The row after, without secrets; NULL if it is not there any more.';
-COMMENT ON COLUMN tenancy.audit_log.personal_hash IS 'SHA-256 of salt, actor_name and personal, which stands for them when they have been erased.';
-COMMENT ON COLUMN tenancy.audit_log.previous IS 'Hash of the entry before; empty for the first.';
-COMMENT ON COLUMN tenancy.audit_log.hash IS 'SHA-256 of all of the above.';
-COMMENT ON COLUMN tenancy.audit_log.salt IS 'Random, so that what was erased cannot be guessed from its hash.';
-COMMENT ON COLUMN tenancy.audit_log.actor_name IS 'Name of the actor at that time, until they are forgotten.';
-COMMENT ON COLUMN tenancy.audit_log.personal IS 'Names and addresses in the old and the new row, until their owner is forgotten.';
+COMMENT ON TABLE tenancy.audit_entries IS 'Every change of the extension''s tables; no foreign keys, so that it survives what it is about.';
+COMMENT ON COLUMN tenancy.audit_entries.chain IS 'Whose history it is: an organization, a user, or zeros for what belongs to neither.';
+COMMENT ON COLUMN tenancy.audit_entries.number IS 'Place in that history, from 1 without gaps.';
+COMMENT ON COLUMN tenancy.audit_entries.organization_id IS 'The organization, also after it was deleted; NULL for what belongs to none.';
+COMMENT ON COLUMN tenancy.audit_entries.at IS 'When it was done; it counted when its transaction was committed.';
+COMMENT ON COLUMN tenancy.audit_entries.actor_id IS 'The user who acted; NULL for the application or an administrator.';
+COMMENT ON COLUMN tenancy.audit_entries.login_role IS 'The role that had logged in.';
+COMMENT ON COLUMN tenancy.audit_entries.acting_role IS 'The role that it had become by SET ROLE.';
+COMMENT ON COLUMN tenancy.audit_entries.credential_kind IS 'session, project token, or assertion by a trusted role.';
+COMMENT ON COLUMN tenancy.audit_entries.credential_id IS 'Id of the session or token; it is not the secret.';
+COMMENT ON COLUMN tenancy.audit_entries.action IS 'The command, or for a direct change the statement.';
+COMMENT ON COLUMN tenancy.audit_entries.relation IS 'The table that was changed.';
+COMMENT ON COLUMN tenancy.audit_entries.changes IS 'For each row its primary key, and how it was before and after, without secrets.';
+COMMENT ON COLUMN tenancy.audit_entries.personal_hash IS 'SHA-256 of salt, actor_name and personal, which stands for them when they have been erased.';
+COMMENT ON COLUMN tenancy.audit_entries.previous IS 'Hash of the entry before; empty for the first.';
+COMMENT ON COLUMN tenancy.audit_entries.hash IS 'SHA-256 of all of the above.';
+COMMENT ON COLUMN tenancy.audit_entries.salt IS 'Random, so that what was erased cannot be guessed from its hash.';
+COMMENT ON COLUMN tenancy.audit_entries.actor_name IS 'Name of the actor at that time, until they are forgotten.';
+COMMENT ON COLUMN tenancy.audit_entries.personal IS 'Names and addresses in the row before and after, until their owner is forgotten.';
 
 CREATE TABLE tenancy.audit_heads (
 	chain uuid PRIMARY KEY,
@@ -63,13 +55,29 @@ COMMENT ON COLUMN tenancy.audit_heads.entries IS 'Number of its last entry.';
 COMMENT ON COLUMN tenancy.audit_heads.last_at IS 'Time of its last entry.';
 COMMENT ON COLUMN tenancy.audit_heads.hash IS 'Hash of its last entry.';
 
-ALTER TABLE tenancy.audit_log ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+ALTER TABLE tenancy.audit_entries ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE tenancy.audit_heads ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 -- The organization is the chain, which has the index.
-CREATE POLICY read ON tenancy.audit_log FOR SELECT
+CREATE POLICY read ON tenancy.audit_entries FOR SELECT
 	USING (organization_id IS NOT NULL AND tenancy.is_member(chain, 'administrator'));
-COMMENT ON POLICY read ON tenancy.audit_log IS 'History of the organizations that one manages.';
-REVOKE ALL ON tenancy.audit_log, tenancy.audit_heads FROM PUBLIC;
+COMMENT ON POLICY read ON tenancy.audit_entries IS 'History of the organizations that one manages.';
+REVOKE ALL ON tenancy.audit_entries, tenancy.audit_heads FROM PUBLIC;
+GRANT SELECT ON tenancy.audit_entries TO PUBLIC;
+
+CREATE VIEW tenancy.audit_log WITH (security_invoker) AS
+	SELECT e.chain, e.number, c.place::integer AS place, e.organization_id, e.at, e.actor_id, e.actor_name,
+		   e.login_role, e.acting_role, e.credential_kind, e.credential_id, e.action, e.relation,
+		   c.change->>'key' AS row_key, c.change->'old' AS old_row, c.change->'new' AS new_row,
+		   e.personal::jsonb AS personal
+	FROM tenancy.audit_entries e,
+		 pg_catalog.jsonb_array_elements(e.changes::jsonb) WITH ORDINALITY c (change, place);
+COMMENT ON VIEW tenancy.audit_log IS 'What happened to each row of the extension''s tables, of the organizations that one manages.';
+COMMENT ON COLUMN tenancy.audit_log.place IS 'Which row of the entry it is, from 1: what one statement did in one organization is one entry.';
+COMMENT ON COLUMN tenancy.audit_log.row_key IS 'Primary key of the row, its columns separated by slashes; NULL for TRUNCATE.';
+COMMENT ON COLUMN tenancy.audit_log.old_row IS 'The row before, without secrets; NULL if it was not there.';
+COMMENT ON COLUMN tenancy.audit_log.new_row IS 'The row after, without secrets; NULL if it is not there any more.';
+COMMENT ON COLUMN tenancy.audit_log.personal IS 'Names and addresses in the row before and after, until their owner is forgotten.';
+REVOKE ALL ON tenancy.audit_log FROM PUBLIC;
 GRANT SELECT ON tenancy.audit_log TO PUBLIC;
 
 CREATE FUNCTION tenancy._guard_audit() RETURNS trigger
@@ -77,9 +85,9 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'tenancy_guard_audit';
 COMMENT ON FUNCTION tenancy._guard_audit() IS 'Keeps the log as it is, whatever rights somebody was granted.';
 
-CREATE TRIGGER guard_audit BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON tenancy.audit_log
+CREATE TRIGGER guard_audit BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON tenancy.audit_entries
 	FOR EACH STATEMENT EXECUTE FUNCTION tenancy._guard_audit();
-COMMENT ON TRIGGER guard_audit ON tenancy.audit_log IS 'Only superusers change the log.';
+COMMENT ON TRIGGER guard_audit ON tenancy.audit_entries IS 'Only superusers change the log.';
 CREATE TRIGGER guard_audit BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON tenancy.audit_heads
 	FOR EACH STATEMENT EXECUTE FUNCTION tenancy._guard_audit();
 COMMENT ON TRIGGER guard_audit ON tenancy.audit_heads IS 'Only superusers change the log.';
@@ -119,10 +127,10 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION tenancy._audit_hash(entry tenancy.audit_log, personal boolean) RETURNS bytea
+CREATE FUNCTION tenancy._audit_hash(entry tenancy.audit_entries, personal boolean) RETURNS bytea
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'tenancy_audit_hash';
-COMMENT ON FUNCTION tenancy._audit_hash(tenancy.audit_log, boolean) IS 'The hash that an entry of the audit log should have, or that of its personal columns.';
+COMMENT ON FUNCTION tenancy._audit_hash(tenancy.audit_entries, boolean) IS 'The hash that an entry of the audit log should have, or that of its personal columns.';
 
 CREATE FUNCTION tenancy._command_support(internal) RETURNS internal
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
@@ -135,12 +143,12 @@ CREATE FUNCTION tenancy._erase_from_audit(member uuid, address text) RETURNS voi
 LANGUAGE sql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	UPDATE tenancy.audit_log l
+	UPDATE tenancy.audit_entries e
 	SET salt = NULL, actor_name = NULL, personal = NULL
-	WHERE l.salt IS NOT NULL
-	  AND (l.actor_id = _erase_from_audit.member
-		   OR (l.relation = 'users' AND l.row_key = _erase_from_audit.member::text)
-		   OR _erase_from_audit.address IN (l.personal->'old'->>'email', l.personal->'new'->>'email'))
+	WHERE e.salt IS NOT NULL
+	  AND (e.actor_id = _erase_from_audit.member
+		   OR (e.relation = 'users' AND e.chain = _erase_from_audit.member)
+		   OR _erase_from_audit.address IN (e.personal->'old'->>'email', e.personal->'new'->>'email'))
 $$;
 COMMENT ON FUNCTION tenancy._erase_from_audit(uuid, text) IS 'Erases name and address of somebody from the audit log.';
 
@@ -159,7 +167,7 @@ AS $$
 					OR coalesce(l.personal_hash = tenancy._audit_hash(l, true), false)) AS sound,
 			   lag(l.number, 1, 0) OVER w AS number_before,
 			   lag(l.hash, 1, ''::bytea) OVER w AS hash_before
-		FROM tenancy.audit_log l
+		FROM tenancy.audit_entries l
 		WHERE l.chain = _verify_chain.chain
 		WINDOW w AS (ORDER BY l.number)
 	), head AS (
@@ -214,7 +222,7 @@ BEGIN
 	ELSIF organization IS NOT NULL
 		  AND NOT EXISTS (SELECT FROM tenancy.organizations o WHERE o.id = _verify_audit.organization)
 		  AND NOT EXISTS (SELECT FROM tenancy.audit_heads h WHERE h.chain = _verify_audit.organization)
-		  AND NOT EXISTS (SELECT FROM tenancy.audit_log l WHERE l.chain = _verify_audit.organization) THEN
+		  AND NOT EXISTS (SELECT FROM tenancy.audit_entries l WHERE l.chain = _verify_audit.organization) THEN
 		RAISE EXCEPTION 'organization does not exist'
 			USING ERRCODE = 'no_data_found';
 	END IF;
@@ -225,7 +233,7 @@ BEGIN
 			  UNION SELECT o.id FROM tenancy.organizations o WHERE _verify_audit.organization IS NULL
 			  UNION SELECT u.id FROM tenancy.users u WHERE _verify_audit.organization IS NULL
 			  UNION SELECT h.chain FROM tenancy.audit_heads h WHERE _verify_audit.organization IS NULL
-			  UNION SELECT l.chain FROM tenancy.audit_log l WHERE _verify_audit.organization IS NULL) c (chain),
+			  UNION SELECT l.chain FROM tenancy.audit_entries l WHERE _verify_audit.organization IS NULL) c (chain),
 			 tenancy._verify_chain(c.chain) v
 		ORDER BY c.chain, v.number;
 END
@@ -259,7 +267,7 @@ AS $fn$
 		  AND l.row_key IS NOT NULL
 		  AND l.at > ALL (SELECT t.at FROM tenancy.audit_log t
 						  WHERE t.relation = l.relation AND t.row_key IS NULL AND t.at <= access_at.at)
-		ORDER BY l.relation, l.row_key, l.at DESC, l.number DESC
+		ORDER BY l.relation, l.row_key, l.at DESC, l.number DESC, l.place DESC
 	), then_users AS (
 		SELECT (r.new_row->>'id')::uuid AS id, (r.new_row->>'is_active')::boolean AS is_active
 		FROM latest r WHERE r.relation = 'users' AND r.new_row IS NOT NULL

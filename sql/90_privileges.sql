@@ -67,10 +67,8 @@ BEGIN
 END
 $$;
 
--- In this order in a dump, too, whatever the order here: by name, and by foreign
--- keys.
 SELECT pg_catalog.pg_extension_config_dump('tenancy.audit_heads', '');
-SELECT pg_catalog.pg_extension_config_dump('tenancy.audit_log', '');
+SELECT pg_catalog.pg_extension_config_dump('tenancy.audit_entries', '');
 SELECT pg_catalog.pg_extension_config_dump('tenancy.plans', '');
 SELECT pg_catalog.pg_extension_config_dump('tenancy.users', '');
 SELECT pg_catalog.pg_extension_config_dump('tenancy.organizations', '');

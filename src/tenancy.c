@@ -11,7 +11,7 @@
 #include "utils/builtins.h"
 
 #include "access.h"
-#include "audit.h"
+#include "command.h"
 #include "compat.h"
 #include "execution.h"
 #include "identity.h"
@@ -30,7 +30,7 @@ _PG_init(void)
 	IdentityInit();
 	ExecutionInit();
 	SettingsInit();
-	AuditInit();
+	CommandInit();
 	MarkGUCPrefixReserved("tenancy");
 }
 

@@ -176,7 +176,7 @@ SELECT is_empty($$SELECT g.tgrelid::regclass, g.tgname FROM pg_trigger g WHERE g
 
 -- The audit log.
 SELECT set_eq($$SELECT relname FROM ours_tables t WHERE NOT EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = t.oid AND g.tgfoid = 'tenancy._record_changes'::regproc)$$,
-			  $$VALUES ('notifications'::name), ('user_preferences'), ('audit_log'), ('audit_heads')$$, 'every change is recorded, but of the outbox, the switchers and the log itself');
+			  $$VALUES ('notifications'::name), ('user_preferences'), ('audit_entries'), ('audit_heads')$$, 'every change is recorded, but of the outbox, the switchers and the log itself');
 SELECT is_empty($$SELECT t.name, e.event FROM ours_tables t, (VALUES ('insert', 4), ('delete', 8), ('update', 16), ('truncate', 32)) e (event, bits)
 				  WHERE EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = t.oid AND g.tgfoid = 'tenancy._record_changes'::regproc)
 					AND NOT EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = t.oid AND g.tgfoid = 'tenancy._record_changes'::regproc
@@ -226,7 +226,7 @@ SELECT is_empty($$SELECT name, p FROM relations, unnest('{INSERT,UPDATE,DELETE,T
 				  WHERE relkind IN ('r', 'v') AND (has_table_privilege('pgtap_catalog_app', oid, p) OR has_table_privilege('public', oid, p))$$, 'nor a table to write');
 SELECT is_empty($$SELECT name FROM relations WHERE relkind IN ('r', 'v') AND has_table_privilege('pgtap_catalog_app', oid, 'SELECT') AND NOT has_table_privilege('public', oid, 'SELECT')$$, 'nor one to read that is not PUBLIC''s');
 SELECT set_eq($$SELECT relname FROM relations WHERE relkind = 'r' AND has_table_privilege('pgtap_catalog_app', oid, 'SELECT')$$,
-			  $$VALUES ('plans'::name), ('users'), ('memberships'), ('projects'), ('project_memberships'), ('user_preferences'), ('audit_log')$$, 'PUBLIC''s are the ones that are meant');
+			  $$VALUES ('plans'::name), ('users'), ('memberships'), ('projects'), ('project_memberships'), ('user_preferences'), ('audit_entries')$$, 'PUBLIC''s are the ones that are meant');
 SELECT ok(NOT has_schema_privilege('pgtap_catalog_app', 'tenancy', 'CREATE'), 'nor the schema to create in');
 
 -- attack 45: a schema that somebody has prepared is not taken over.

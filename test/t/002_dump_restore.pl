@@ -169,7 +169,7 @@ foreach my $database ('original', sort keys %restore)
 {
 	is($node->safe_psql($database, 'SELECT * FROM tenancy.verify_audit()'), '', "$database: the audit log is sound");
 }
-is($node->safe_psql('plain', q(SELECT count(*) > 20, count(DISTINCT relation), count(*) FILTER (WHERE salt IS NULL AND personal_hash IS NOT NULL) > 0 FROM tenancy.audit_log)),
+is($node->safe_psql('plain', q(SELECT count(*) > 20, count(DISTINCT relation), count(*) FILTER (WHERE salt IS NULL AND personal_hash IS NOT NULL) > 0 FROM tenancy.audit_entries)),
 	't|10|t', 'it has entries of every table, and such as were erased');
 foreach my $at (split /\n/, $node->safe_psql('original', 'SELECT DISTINCT at FROM tenancy.audit_log ORDER BY 1'))
 {
