@@ -75,8 +75,8 @@ RESET ROLE;
 CREATE SCHEMA regress_partitions_2 CREATE TABLE events_8 PARTITION OF regress_partitions.events FOR VALUES FROM (8) TO (9);
 ALTER TABLE regress_partitions_2.events_8 SET SCHEMA regress_partitions;
 SELECT * FROM unprotected;
--- CREATE TABLE AS makes no partition, and a search_path of whoever creates one
--- misleads nobody
+-- attack 167: CREATE TABLE AS makes no partition, and a search_path of whoever
+-- creates one misleads nobody
 CREATE SCHEMA regress_partitions_3;
 CREATE FUNCTION regress_partitions_3.protected_tables() RETURNS text LANGUAGE sql AS 'SELECT NULL::text';
 CREATE VIEW regress_partitions_3.pg_inherits AS SELECT 0 AS inhrelid, 0 AS inhparent;
@@ -167,6 +167,23 @@ CREATE TABLE grandchild () INHERITS (child);
 CREATE TABLE adopted (day integer, project_id uuid NOT NULL);
 ALTER TABLE adopted INHERIT child;
 SELECT * FROM unprotected;
+
+-- attack 167: names that need quoting; a temporary child cannot be protected, and
+-- so cannot be; and whoever has nothing to do with protected tables is not bothered
+SET ROLE regress_partitions_owner;
+CREATE TABLE "x; DROP TABLE top;--" PARTITION OF events FOR VALUES FROM (30) TO (31);
+CREATE TABLE "Events '12'" PARTITION OF events FOR VALUES FROM (12) TO (13);
+RESET ROLE;
+CREATE TEMP TABLE hidden_child () INHERITS (top);
+SELECT * FROM unprotected;
+SET ROLE regress_partitions_app;
+CREATE TEMP TABLE events (project_id uuid);
+CREATE TEMP TABLE mine (n integer) PARTITION BY LIST (n);
+CREATE TEMP TABLE mine_1 PARTITION OF mine DEFAULT;
+DROP TABLE pg_temp.events, pg_temp.mine;
+RESET ROLE;
+CREATE EXTENSION pageinspect;
+DROP EXTENSION pageinspect;
 
 -- unprotect takes it off the whole tree, also off those that came later.
 SELECT tenancy.unprotect('top');
