@@ -292,7 +292,7 @@ AS $$
 	relations AS MATERIALIZED (SELECT * FROM tenancy._lint_relations()),
 	indexes AS MATERIALIZED (
 		SELECT t.relation, t.column_name, t.attnum, i.indexrelid, c.relname, n.nspname, m.amname, k.oid AS constraint, k.conname, k.contype,
-			   i.indkey::smallint[] AS columns, i.indnkeyatts,
+			   i.indkey::smallint[] AS columns, i.indnkeyatts, m.amname = 'btree' AND i.indisvalid AND i.indpred IS NULL AS whole,
 			   (i.indisunique OR k.contype IS NOT DISTINCT FROM 'x')
 			   AND NOT coalesce(t.attnum = ANY ((i.indkey::smallint[])[0:i.indnkeyatts - 1]), false) AS telling,
 			   EXISTS (SELECT FROM pg_constraint f WHERE f.contype = 'f' AND f.conindid = i.indexrelid) AS referred_to,
@@ -391,6 +391,31 @@ AS $$
 	  AND (EXISTS (SELECT FROM protected t WHERE t.relation = c.confrelid)
 		   OR EXISTS (SELECT FROM pg_class o WHERE o.oid = c.confrelid AND o.relnamespace = 'tenancy'::regnamespace
 					  AND o.relname NOT IN ('projects', 'organizations', 'plans')))
+	UNION ALL
+	-- A row of the other table that goes is looked for in all rows of the project.
+	SELECT 'foreign_key_not_indexed', format('constraint %I on %s', f.conname, f.conrelid::regclass),
+		   format('no index of %s leads with its columns', f.conrelid::regclass),
+		   format('CREATE INDEX ON %s (%s);', f.conrelid::regclass, k.names)
+	FROM foreign_keys f
+	CROSS JOIN LATERAL (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY (a.attnum = f.attnum) DESC, array_position(f.conkey, a.attnum)) AS names
+						FROM pg_attribute a WHERE a.attrelid = f.conrelid AND a.attnum = ANY (f.conkey)) k
+	WHERE f.attnum = ANY (f.conkey)
+	  AND NOT EXISTS (SELECT FROM indexes i
+					  WHERE i.relation = f.conrelid AND i.whole AND i.columns[0:cardinality(f.conkey) - 1] @> f.conkey)
+	UNION ALL
+	-- Whoever chooses the number of a row learns whether it is taken.
+	SELECT 'identity_insertable', format('column %I of %s', a.attname, t.relation::regclass),
+		   format('%s may choose its values, and learns which of them hidden rows have', tenancy._lint_role(g.grantee)),
+		   format(E'REVOKE INSERT ON %s FROM %s CASCADE;\nGRANT INSERT (%s) ON %1$s TO %2$s;', t.relation::regclass, tenancy._lint_role(g.grantee),
+				  (SELECT string_agg(quote_ident(o.attname), ', ' ORDER BY o.attnum) FROM pg_attribute o
+				   WHERE o.attrelid = t.relation AND o.attnum > 0 AND NOT o.attisdropped AND o.attidentity = '' AND o.attgenerated = ''))
+	FROM protected t
+	JOIN pg_attribute a ON a.attrelid = t.relation AND a.attidentity <> ''
+	JOIN pg_class c ON c.oid = t.relation
+	CROSS JOIN LATERAL (SELECT e.grantee FROM aclexplode(c.relacl) e WHERE e.privilege_type = 'INSERT'
+						UNION SELECT e.grantee FROM aclexplode(a.attacl) e WHERE e.privilege_type = 'INSERT') g
+	WHERE g.grantee <> t.owner
+	  AND EXISTS (SELECT FROM indexes i WHERE i.relation = t.relation AND i.telling AND a.attnum = ANY (i.columns[0:i.indnkeyatts - 1]))
 	UNION ALL
 	-- Numbers that are counted up tell how busy others are.
 	SELECT 'serial_column', t.relation::regclass::text,

@@ -16,7 +16,8 @@ AS $$
 			   format('policy %I on %s', p.polname, p.polrelid::regclass) AS name,
 			   format('DROP POLICY %I ON %s;', p.polname, p.polrelid::regclass) AS removal,
 			   p.polrelid IN (SELECT t.relation FROM protected t) AS protected,
-			   concat_ws(E'\n', pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid)) AS text
+			   concat_ws(E'\n', pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid)) AS text,
+			   p.polroles, concat(p.polqual, p.polwithcheck) AS tree
 		FROM pg_policy p
 		JOIN tenancy._lint_relations() r ON r.relation = p.polrelid
 		WHERE p.polname <> ALL (tenancy._policy_names()))
@@ -29,17 +30,73 @@ AS $$
 	WHERE EXISTS (SELECT FROM policies p WHERE p.relation = r.relation)
 	  AND NOT EXISTS (SELECT FROM protected t WHERE t.relation = r.relation)
 	UNION ALL
-	-- Nobody but exempt roles sees a row: safe, and seldom meant.
+	-- The owner, and views and functions with the owner's rights, see everything.
+	SELECT 'policies_not_forced', r.relation::regclass::text, 'it has policies, and they do not hold for the owner of the table',
+		   format('ALTER TABLE %s FORCE ROW LEVEL SECURITY;', r.relation::regclass)
+	FROM tenancy._lint_relations() r
+	JOIN pg_class c ON c.oid = r.relation AND c.relrowsecurity AND NOT c.relforcerowsecurity
+	WHERE EXISTS (SELECT FROM policies p WHERE p.relation = r.relation)
+	  AND NOT EXISTS (SELECT FROM protected t WHERE t.relation = r.relation)
+	UNION ALL
+	-- Nobody but exempt roles sees a row: safe, and seldom meant.  Restrictive
+	-- policies only take away.
 	SELECT 'row_security_without_policies', r.relation::regclass::text, 'row security is on, and no policy lets anybody in',
 		   format('-- protect %s, or: ALTER TABLE %1$s DISABLE ROW LEVEL SECURITY', r.relation::regclass)
 	FROM tenancy._lint_relations() r
 	JOIN pg_class c ON c.oid = r.relation AND c.relrowsecurity
-	WHERE NOT EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = r.relation)
+	WHERE NOT EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = r.relation AND p.polpermissive)
+	  -- of these the rules about our policies speak
+	  AND NOT EXISTS (SELECT FROM protected t WHERE t.relation = r.relation)
 	UNION ALL
 	-- A policy that is always true decides nothing, or everything.
 	SELECT 'policy_always_true', p.name, 'its condition is always true', p.removal
 	FROM policies p
-	WHERE p.polpermissive AND p.text ~ '(^|\n)\(?true\)?($|\n)|\mOR \(?true\M|\mtrue\)? OR\M|\((\d+) = \3\)'
+	WHERE p.text ~ '(^|\n)\(?true\)?($|\n)|\mOR \(?true\M|\mtrue\)? OR\M|\((\d+) = \3\)'
+	UNION ALL
+	-- A permissive policy that is never true lets nobody in.
+	SELECT 'policy_always_false', p.name, 'its condition is always false: it lets nobody in', p.removal
+	FROM policies p
+	WHERE p.polpermissive AND p.text ~ '(^|\n)\(?false\)?($|\n)|\mAND \(?false\M|\mfalse\)? AND\M'
+	UNION ALL
+	-- It opens the whole table, or nothing of it.
+	SELECT 'policy_ignores_row', p.name, 'its condition looks at no column of the row: it opens all rows or none', p.removal
+	FROM policies p
+	WHERE p.polpermissive AND p.text !~ '^(\(?(true|false)\)?\n?)+$|\((\d+) = \3\)'
+	  AND NOT EXISTS (SELECT FROM pg_depend d
+					  WHERE d.classid = 'pg_policy'::regclass AND d.objid = p.oid
+						AND d.refclassid = 'pg_class'::regclass AND d.refobjid = p.relation AND d.refobjsubid > 0)
+	UNION ALL
+	-- Whoever is not signed in is let in.
+	SELECT 'policy_opens_to_nobody', p.name, 'it lets in whoever is not signed in', p.removal
+	FROM policies p
+	WHERE p.text ~ '\m(current_user_id|current_project_id)\(\)\)? IS (NULL|DISTINCT FROM)\M|IS DISTINCT FROM (tenancy[.])?(current_user_id|current_project_id)\(|\mCOALESCE\((tenancy[.])?(current_user_id|current_project_id)\('
+	   OR p.text ~ '\mcurrent_setting\([^()]*\)\)? IS NULL\M'
+	UNION ALL
+	-- A percent sign in a name, and it matches everybody.
+	SELECT 'policy_matches_pattern', p.name, 'it matches by a pattern what says who is acting: a wildcard is everybody', p.removal
+	FROM policies p
+	WHERE p.text ~ ' !?~~?[*]? ' AND p.text ~ '\mcurrent_setting\(|\mcurrent_(user|project)_id\(|\m(CURRENT_USER|SESSION_USER|CURRENT_ROLE|USER)\M'
+	UNION ALL
+	-- Asked for each row anew, without index and without parallel plans, and with
+	-- another answer each time.
+	SELECT 'policy_volatile', p.name,
+		   format('it calls %s, which is volatile', string_agg(DISTINCT f.oid::regprocedure::text, ', ')), p.removal
+	FROM policies p
+	CROSS JOIN LATERAL regexp_matches(p.tree, ':(?:funcid|opfuncid) (\d+)', 'g') m (ids)
+	JOIN pg_proc f ON f.oid = m.ids[1]::oid AND f.provolatile = 'v'
+	GROUP BY p.name, p.removal
+	UNION ALL
+	-- Whom it names is not bound by row security, or is nobody.
+	SELECT 'policy_role_inert', p.name,
+		   format('it is for %s, and nobody who is bound by row security works as that', string_agg(tenancy._lint_role(r.oid), ', ')),
+		   format('-- let policy %I be for the roles that applications log in as', p.polname)
+	FROM policies p
+	CROSS JOIN LATERAL unnest(p.polroles) n (role)
+	LEFT JOIN pg_roles r ON r.oid = n.role
+	GROUP BY p.name, p.polname
+	HAVING bool_and(n.role <> 0
+					AND (r.rolsuper OR r.rolbypassrls
+						 OR (NOT r.rolcanlogin AND NOT EXISTS (SELECT FROM pg_auth_members m WHERE m.roleid = r.oid))))
 	UNION ALL
 	-- "Not" turns nobody into everybody, COALESCE lets rows without project
 	-- through, and under OR there is no index condition.
@@ -68,6 +125,17 @@ AS $$
 	WHERE p.protected AND a.grantee <> c.relowner AND a.privilege_type IN ('INSERT', 'UPDATE', 'DELETE')
 	  AND d.refobjid NOT IN (SELECT t.relation FROM protected t)
 	GROUP BY p.name, d.refobjid, a.grantee
+	UNION ALL
+	-- Policies run with the rights of whoever asks, who so may read all of it.
+	SELECT 'policy_reads_unprotected', p.name,
+		   format('it depends on %s, which has no row security: whoever it is asked for may read all of that', d.refobjid::regclass),
+		   format('-- protect %s, or ask it through a function', d.refobjid::regclass)
+	FROM policies p
+	JOIN pg_depend d ON d.classid = 'pg_policy'::regclass AND d.objid = p.oid
+					AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> p.relation
+	JOIN pg_class c ON c.oid = d.refobjid AND c.relkind IN ('r', 'p') AND NOT c.relrowsecurity AND c.relnamespace <> 'tenancy'::regnamespace
+	WHERE p.protected
+	GROUP BY p.name, d.refobjid
 	UNION ALL
 	-- The planner sees an index condition only through functions that it inlines.
 	SELECT 'wrapper_not_inlined', p.name,
@@ -249,7 +317,7 @@ AS $$
 		SELECT c.oid, c.relname FROM pg_class c
 		WHERE c.relnamespace = 'tenancy'::regnamespace AND (c.relkind = 'r' AND c.relname <> 'plans' OR c.relname = 'access')),
 	functions AS MATERIALIZED (
-		SELECT p.oid, p.proname, p.prosrc, p.prosecdef, p.provolatile, p.proleakproof, p.prokind, p.proowner, p.pronamespace, p.prorettype,
+		SELECT p.oid, p.proname, concat(p.prosrc, CASE WHEN p.prosqlbody IS NOT NULL THEN pg_get_function_sqlbody(p.oid) END) AS prosrc, p.prosecdef, p.provolatile, p.proleakproof, p.prokind, p.proowner, p.pronamespace, p.prorettype,
 			   p.proconfig, p.proargnames, l.lanname, p.prosqlbody IS NOT NULL AS standard, o.rolsuper OR o.rolbypassrls AS exempt,
 			   CASE p.prokind WHEN 'p' THEN 'PROCEDURE' ELSE 'FUNCTION' END AS word,
 			   (SELECT s.setting FROM unnest(p.proconfig) s (setting) WHERE s.setting ~ '^search_path=') AS path,
@@ -266,10 +334,28 @@ AS $$
 		SELECT c.oid, c.relname, lower(c.relname) AS word, lower(c.relname) ~ '^[a-z0-9_$]+$' AS plain, c.relnamespace = 'tenancy'::regnamespace AS ours
 		FROM pg_class c
 		WHERE c.relkind IN ('r', 'p', 'v', 'm') AND c.oid >= 16384 AND c.relpersistence <> 't'),
-	-- Functions whose reads matter: with somebody else's rights, or telling others.
+	reads AS MATERIALIZED (
+		SELECT DISTINCT r.ev_class AS view, d.refobjid AS relation
+		FROM pg_rewrite r
+		JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
+						AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> r.ev_class
+		WHERE r.ev_type = '1'),
+	-- Materialized views, and the views that they are made of
+	made_of (copy, view) AS (
+		SELECT c.oid, c.oid FROM pg_class c WHERE c.relkind = 'm'
+		UNION
+		SELECT m.copy, x.relation FROM made_of m JOIN reads x ON x.view = m.view),
+	-- and the functions that fill them
+	fillers AS MATERIALIZED (
+		SELECT DISTINCT m.copy, d.refobjid AS function
+		FROM made_of m
+		JOIN pg_rewrite r ON r.ev_class = m.view AND r.ev_type = '1'
+		JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid AND d.refclassid = 'pg_proc'::regclass),
+	-- Functions whose reads matter: with somebody else's rights, kept, or told to others.
 	readers AS MATERIALIZED (
 		SELECT f.*, lower(f.prosrc) AS body FROM functions f
 		WHERE (f.prosecdef AND f.exempt AND f.callable)
+		   OR f.oid IN (SELECT x.function FROM fillers x)
 		   OR (NOT f.of_extension AND f.prosrc ~* '\mpg_notify\s*\(|\mnotify\s+[^\s;,]+\s*,')),
 	-- What they call, as far as it is in pg_depend.
 	callees (function, callee) AS (
@@ -296,12 +382,6 @@ AS $$
 		SELECT c.function, d.refobjid
 		FROM callees c
 		JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = c.callee AND d.refclassid = 'pg_class'::regclass),
-	reads AS MATERIALIZED (
-		SELECT DISTINCT r.ev_class AS view, d.refobjid AS relation
-		FROM pg_rewrite r
-		JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
-						AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> r.ev_class
-		WHERE r.ev_type = '1'),
 	-- and through views
 	reached (function, relation) AS (
 		SELECT n.function, n.relation FROM named n
@@ -320,6 +400,23 @@ AS $$
 	FROM readers f
 	JOIN touched t ON t.function = f.oid
 	WHERE f.prosecdef AND f.exempt AND f.callable
+	UNION ALL
+	-- A copy, too, if a function reads the rows for it.
+	SELECT CASE WHEN h.names IS NULL AND (o.rolsuper OR o.rolbypassrls) THEN 'materialized_view_private' ELSE 'materialized_view' END,
+		   v.oid::regclass::text,
+		   format('a copy of rows of %s, by way of %s, which %s may read', t.tables, f.oid::regprocedure, coalesce(h.names, 'only ' || tenancy._lint_role(v.relowner))),
+		   CASE WHEN h.names IS NOT NULL THEN format('REVOKE ALL ON %s FROM %s CASCADE;', v.oid::regclass, h.names)
+				WHEN o.rolsuper OR o.rolbypassrls THEN format('-- grant %s to nobody', v.oid::regclass)
+				ELSE format('DROP MATERIALIZED VIEW %s;', v.oid::regclass) END
+	FROM fillers x
+	JOIN readers f ON f.oid = x.function
+	JOIN touched t ON t.function = f.oid
+	JOIN pg_class v ON v.oid = x.copy
+	JOIN pg_roles o ON o.oid = v.relowner
+	CROSS JOIN LATERAL (SELECT string_agg(DISTINCT tenancy._lint_role(a.grantee), ', ') AS names
+						FROM aclexplode(v.relacl) a WHERE a.grantee <> v.relowner) h
+	-- what it reads itself, the rule about views says
+	WHERE NOT EXISTS (SELECT FROM made_of m JOIN guarded g ON g.relation = m.view WHERE m.copy = x.copy)
 	UNION ALL
 	-- What it reads is put together at run time.
 	SELECT 'definer_dynamic', f.oid::regprocedure::text,
@@ -372,6 +469,13 @@ AS $$
 		   OR EXISTS (SELECT FROM pg_depend d JOIN pg_proc p ON p.oid = d.refobjid
 					  WHERE d.classid = 'pg_proc'::regclass AND d.objid = f.oid AND d.refclassid = 'pg_proc'::regclass
 						AND p.pronamespace = 'tenancy'::regnamespace AND p.provolatile <> 'i'))
+	UNION ALL
+	SELECT 'immutable_wrapper', f.oid::regprocedure::text,
+		   'it claims to be IMMUTABLE and reads a setting or the role: a plan keeps the first answer for everybody',
+		   format('ALTER FUNCTION %s STABLE;', f.oid::regprocedure)
+	FROM functions f
+	WHERE f.provolatile = 'i' AND NOT f.of_extension
+	  AND f.prosrc ~* '\mcurrent_setting\s*\(|\m(current_user|session_user|current_role)\M'
 	UNION ALL
 	-- The planner lets it see rows before the policies have spoken.
 	SELECT 'leakproof_function', f.oid::regprocedure::text, 'it claims to be LEAKPROOF: it is shown rows before the policies are',

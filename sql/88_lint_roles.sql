@@ -12,6 +12,8 @@ AS $$
 		SELECT m.member, m.roleid AS role
 		FROM pg_auth_members m
 		WHERE (to_jsonb(m) ->> 'set_option') IS DISTINCT FROM 'false'
+		   -- who may grant the role can take the rest
+		   OR m.admin_option
 		   OR (to_jsonb(m) ->> 'inherit_option') = 'true'),
 	-- via: through whom the last step goes
 	reach (member, role, via) AS (
@@ -175,12 +177,15 @@ AS $$
 		  -- the owners of protected tables need this one
 		  AND NOT (a.privilege_type = 'REFERENCES' AND c.relname IN ('projects', 'organizations')
 				   AND a.grantee IN (SELECT t.owner FROM protected t))
+		  -- and whoever can act as anybody may read this one
+		  AND NOT (c.relname = 'stats' AND a.privilege_type = 'SELECT' AND a.grantee IN (SELECT t.oid FROM trusted t))
 		UNION ALL
 		-- SELECT on some columns does not mean SELECT on all
 		SELECT c.oid::regclass::text, e.grantee, e.privilege_type
 		FROM pg_class c
 		CROSS JOIN LATERAL aclexplode(c.relacl) e
 		WHERE c.relnamespace = 'tenancy'::regnamespace AND c.relkind IN ('r', 'v') AND e.grantee <> c.relowner AND e.privilege_type = 'SELECT'
+		  AND NOT (c.relname = 'stats' AND e.grantee IN (SELECT t.oid FROM trusted t))
 		  AND NOT EXISTS (SELECT FROM pg_init_privs i, aclexplode(i.initprivs) n
 						  WHERE i.classoid = 'pg_class'::regclass AND i.objoid = c.oid AND i.objsubid = 0
 							AND n.grantee = e.grantee AND n.privilege_type = 'SELECT')
@@ -191,6 +196,7 @@ AS $$
 		WHERE p.pronamespace = 'tenancy'::regnamespace AND a.grantee <> p.proowner
 		  -- those that are for trusted roles may be given to roles
 		  AND (a.grantee = 0 OR p.proname ~ '^_')
+		  AND NOT (p.proname = '_stats' AND a.grantee IN (SELECT t.oid FROM trusted t))
 		  AND NOT EXISTS (SELECT FROM pg_init_privs i, aclexplode(i.initprivs) n
 						  WHERE i.classoid = 'pg_proc'::regclass AND i.objoid = p.oid AND n.grantee = a.grantee)
 		  -- without a note the rights are PostgreSQL's own: EXECUTE for everybody
@@ -276,25 +282,29 @@ AS $$
 	WHERE p.prokind = 'f' AND (split_part(c.entry, '=', 1) ~* 'secret|password|passwd|token|credential|api_?key' OR c.entry ~ '\mtn[psi]_[0-9a-z]{32,}')
 	UNION ALL
 	-- Credentials that are text of a statement end up in the log.
-	SELECT 'credentials_in_log', 'setting ' || s.name,
-		   CASE WHEN s.name ~ 'parameter' THEN format('it is %s: bind parameters are logged, credentials among them', s.setting)
-				WHEN s.name ~ '^pg_stat' THEN 'it is on: the text of CALL, SET and DO is kept, credentials among it'
-				ELSE format('it is %s: statements are logged, with the credentials that stand in them', s.setting) END,
-		   format('ALTER SYSTEM SET %s = %s;', s.name,
-				  CASE s.name WHEN 'log_statement' THEN 'none'
-					   WHEN 'log_parameter_max_length' THEN '0' WHEN 'log_parameter_max_length_on_error' THEN '0'
-					   WHEN 'log_transaction_sample_rate' THEN '0'
-					   WHEN 'pg_stat_statements.track_utility' THEN 'off' WHEN 'pgaudit.log_parameter' THEN 'off'
-					   ELSE '-1' END) || E'\nSELECT pg_reload_conf();'
-	FROM settings s
+	SELECT 'credentials_in_log', s.object,
+		   CASE WHEN s.name ~ 'parameter' THEN format('%s is %s: bind parameters are logged, credentials among them', s.name, s.setting)
+				WHEN s.name ~ '^pg_stat' THEN format('%s is on: the text of CALL, SET and DO is kept, credentials among it', s.name)
+				ELSE format('%s is %s: statements are logged, with the credentials that stand in them', s.name, s.setting) END,
+		   s.remedy
+	FROM (SELECT g.name, g.setting, 'setting ' || g.name AS object,
+				 format('ALTER SYSTEM SET %s = %s;', g.name,
+						CASE g.name WHEN 'log_statement' THEN 'none'
+							 WHEN 'log_parameter_max_length' THEN '0' WHEN 'log_parameter_max_length_on_error' THEN '0'
+							 WHEN 'log_transaction_sample_rate' THEN '0'
+							 WHEN 'pg_stat_statements.track_utility' THEN 'off' WHEN 'pgaudit.log_parameter' THEN 'off'
+							 ELSE '-1' END) || E'\nSELECT pg_reload_conf();' AS remedy
+		  FROM settings g
+		  UNION ALL
+		  SELECT t.name, t.value, t.place, format('%s RESET %s;', t.command, t.name) FROM stored t) s
 	WHERE CASE s.name
 		  WHEN 'log_statement' THEN s.setting IN ('mod', 'all')
 		  WHEN 'log_min_duration_statement' THEN s.setting <> '-1'
 		  WHEN 'log_min_duration_sample' THEN s.setting <> '-1'
 		  WHEN 'log_transaction_sample_rate' THEN s.setting <> '0'
 		  WHEN 'auto_explain.log_min_duration' THEN s.setting <> '-1'
-		  WHEN 'pg_stat_statements.track_utility' THEN s.setting = 'on'
-		  WHEN 'pgaudit.log_parameter' THEN s.setting = 'on'
+		  WHEN 'pg_stat_statements.track_utility' THEN s.setting IN ('on', 'true', 'yes', '1')
+		  WHEN 'pgaudit.log_parameter' THEN s.setting IN ('on', 'true', 'yes', '1')
 		  WHEN 'log_parameter_max_length_on_error' THEN s.setting <> '0'
 		  WHEN 'log_parameter_max_length' THEN s.setting <> '0'
 			   AND EXISTS (SELECT FROM settings o WHERE (o.name = 'log_statement' AND o.setting = 'all')

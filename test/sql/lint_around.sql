@@ -23,6 +23,16 @@ SELECT planted('CREATE MATERIALIZED VIEW m AS SELECT * FROM events');
 SELECT planted('CREATE MATERIALIZED VIEW m AS SELECT * FROM events', 'GRANT SELECT ON m TO PUBLIC');
 SELECT planted('CREATE VIEW low WITH (security_invoker) AS SELECT count(*) FROM events', 'CREATE MATERIALIZED VIEW m AS SELECT * FROM low',
 			   'ALTER MATERIALIZED VIEW m OWNER TO regress_lint_around_client');
+-- attack 87: which a function fills, itself or through a view or another function
+SELECT planted('CREATE FUNCTION f() RETURNS SETOF events LANGUAGE sql AS ''SELECT * FROM events''',
+			   'CREATE MATERIALIZED VIEW m AS SELECT * FROM f()', 'GRANT SELECT ON m TO PUBLIC');
+SELECT planted('CREATE FUNCTION f() RETURNS bigint LANGUAGE plpgsql AS ''BEGIN RETURN count(*) FROM events; END''',
+			   'CREATE VIEW low WITH (security_invoker) AS SELECT f() AS n', 'CREATE MATERIALIZED VIEW m AS SELECT * FROM low');
+SELECT planted('CREATE FUNCTION g() RETURNS bigint LANGUAGE sql BEGIN ATOMIC SELECT count(*) FROM regress.events; END',
+			   'CREATE FUNCTION f() RETURNS bigint LANGUAGE sql BEGIN ATOMIC SELECT g(); END',
+			   'CREATE MATERIALIZED VIEW m AS SELECT f()', 'ALTER MATERIALIZED VIEW m OWNER TO regress_lint_around_client');
+SELECT planted('CREATE FUNCTION f() RETURNS SETOF known LANGUAGE sql AS ''SELECT * FROM known''',
+			   'CREATE MATERIALIZED VIEW m AS SELECT * FROM f()', 'GRANT SELECT ON m TO PUBLIC');
 -- attack 86: writing through a view that filters
 SELECT planted('CREATE VIEW v WITH (security_invoker) AS SELECT * FROM events WHERE amount > 1', 'GRANT SELECT, INSERT ON v TO PUBLIC');
 SELECT planted('CREATE VIEW v WITH (security_invoker) AS SELECT * FROM events', 'GRANT SELECT, INSERT ON v TO PUBLIC');
@@ -73,6 +83,9 @@ SELECT planted('CREATE FUNCTION f() RETURNS int LANGUAGE sql SECURITY DEFINER SE
 SELECT planted('CREATE FUNCTION f(uuid) RETURNS boolean LANGUAGE sql IMMUTABLE AS ''SELECT tenancy.can_view($1)''');
 SELECT planted('CREATE FUNCTION f(p uuid) RETURNS boolean LANGUAGE sql IMMUTABLE RETURN tenancy.can_view(p)');
 SELECT planted('CREATE FUNCTION f(p uuid) RETURNS boolean LANGUAGE sql STABLE RETURN tenancy.can_view(p)');
+SELECT planted('CREATE FUNCTION f() RETURNS text LANGUAGE sql IMMUTABLE AS ''SELECT current_setting(''''app.user'''')''');
+SELECT planted('CREATE FUNCTION f() RETURNS text LANGUAGE sql IMMUTABLE RETURN current_user');
+SELECT planted('CREATE FUNCTION f() RETURNS text LANGUAGE sql IMMUTABLE RETURN ''current''');
 SELECT planted('CREATE FUNCTION f(text) RETURNS boolean LANGUAGE sql LEAKPROOF AS ''SELECT true''');
 -- attack 156: NOTIFY
 SELECT planted('CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_notify(''x'', max(amount)::text) FROM events; END $$');

@@ -27,6 +27,10 @@ SELECT planted('ALTER ROLE regress_lint_roles_login REPLICATION');
 SELECT planted('ALTER ROLE regress_lint_roles_tables LOGIN');
 SELECT planted('GRANT regress_lint_roles_tables TO regress_lint_roles_login');
 
+-- whoever may grant a role can take it; from 16 on that can be all that a membership gives
+SELECT CASE WHEN current_setting('server_version_num')::integer >= 160000 THEN ', INHERIT FALSE, SET FALSE' ELSE '' END AS bare \gset
+SELECT planted('GRANT regress_lint_roles_tables TO regress_lint_roles_login WITH ADMIN OPTION' || :'bare');
+
 -- attacks 5 and 20: who may say who is acting
 SELECT planted('GRANT SET ON PARAMETER tenancy.user_id TO PUBLIC');
 SELECT planted('GRANT SET ON PARAMETER tenancy.user_id TO regress_lint_roles_login');
@@ -74,6 +78,9 @@ SELECT planted('SET LOCAL log_min_duration_statement = 100', 'SET LOCAL log_para
 SELECT planted('SET LOCAL log_parameter_max_length_on_error = -1');
 SELECT planted('SET LOCAL log_transaction_sample_rate = 0.5');
 SELECT planted('SET LOCAL log_min_error_statement = error');
+SELECT planted('ALTER ROLE regress_lint_roles_app SET log_statement = ''all''');
+SELECT planted('ALTER ROLE regress_lint_roles_app SET log_min_duration_statement = ''100ms''');
+SELECT planted('ALTER ROLE regress_lint_roles_app SET log_statement = ''ddl''');
 LOAD 'auto_explain';
 SELECT planted('SET LOCAL auto_explain.log_min_duration = 0');
 -- attack 168
