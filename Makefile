@@ -27,7 +27,8 @@ OBJS = \
 	src/invalidation.o \
 	src/privileged.o \
 	src/runas.o \
-	src/settings.o
+	src/settings.o \
+	src/stats.o
 
 # The install script is built from its parts.
 PARTS := $(sort $(wildcard sql/[0-9][0-9]_*.sql))

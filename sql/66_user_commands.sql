@@ -461,8 +461,10 @@ BEGIN
 				 tenancy.delete_user(uuid),
 				 tenancy.forget_user(uuid),
 				 tenancy.revoke_sessions(uuid),
-				 tenancy.set_user_active(uuid, boolean)
+				 tenancy.set_user_active(uuid, boolean),
+				 tenancy._stats()
 			 TO ' || application;
+	EXECUTE 'GRANT SELECT ON tenancy.stats TO ' || application;
 END
 $$;
 COMMENT ON FUNCTION tenancy.grant_application(regrole) IS

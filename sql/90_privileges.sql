@@ -67,6 +67,10 @@ BEGIN
 END
 $$;
 
+-- Counts tell when something changed that is hidden.
+GRANT SELECT ON tenancy.stats TO pg_monitor;
+GRANT EXECUTE ON FUNCTION tenancy._stats() TO pg_monitor;
+
 SELECT pg_catalog.pg_extension_config_dump('tenancy.audit_heads', '');
 SELECT pg_catalog.pg_extension_config_dump('tenancy.audit_entries', '');
 SELECT pg_catalog.pg_extension_config_dump('tenancy.plans', '');

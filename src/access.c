@@ -72,6 +72,7 @@ static dlist_head usage = DLIST_STATIC_INIT(usage);
 static uint64 ticks = 1;		/* see AccessClock() */
 static Size cached = 0;			/* bytes in sets of the table */
 static int	cacheSize = 8192;	/* setting, in kB */
+static AccessCounters counters;
 
 static SPIPlanPtr accessPlan = NULL;
 static SPIPlanPtr userPlan = NULL;
@@ -335,6 +336,8 @@ evict(Entry *keep)
 
 		if (last == keep)
 			break;
+		if (last->set != NULL)
+			counters.evictions++;
 		forgetSet(last);
 		dlist_delete(&last->used);
 		hash_search(entries, &last->key, HASH_REMOVE, NULL);
@@ -359,7 +362,13 @@ reload(Entry *entry)
 {
 	EntryKey	key = entry->key;
 	uint64		before = arrived;
-	AccessSet  *set = loadSet(&key, InvalidSnapshot);
+	AccessSet  *set;
+
+	/* an error takes the way out, so it is a failure until it is not */
+	counters.failedLoads++;
+	set = loadSet(&key, InvalidSnapshot);
+	counters.failedLoads--;
+	counters.loads++;
 
 	/* the load may have read messages; the entry cannot have gone */
 	MemoryContextSetParent(set->context, cacheContext);
@@ -414,6 +423,7 @@ AccessCurrent(const Identity *who)
 {
 	Entry	   *entry;
 
+	counters.lookups++;
 	AcceptInvalidationMessages();
 	entry = findEntry(who);
 	if (entry->set != NULL && !entry->stale && entry->set->holds &&
@@ -444,6 +454,7 @@ AccessAsOf(const Identity *who, const AccessSet *latest, Snapshot snapshot)
 	key.kind = who->kind;
 	key.subject = who->subject;
 	key.credential = who->credential;
+	counters.snapshotLoads++;
 	return loadSet(&key, snapshot);
 }
 
@@ -484,16 +495,32 @@ onInvalidation(uint32 key)
 	dlist_iter	iter;
 
 	recent[arrived++ % RECENT] = key;
+	counters.resets += key == INVALIDATE_ALL;
 	dlist_foreach(iter, &usage)
 	{
 		Entry	   *entry = dlist_container(Entry, used, iter.cur);
 
 		if (entry->set != NULL && concerns(entry->set, key))
 		{
+			counters.stale += !entry->stale;
 			entry->stale = true;
 			ticks++;
 		}
 	}
+}
+
+/* AccessCount -- the counters, as of now. */
+AccessCounters
+AccessCount(void)
+{
+	AccessCounters now = counters;
+	dlist_iter	iter;
+
+	now.messages = arrived;
+	now.bytes = cached;
+	dlist_foreach(iter, &usage)
+		now.sets += dlist_container(Entry, used, iter.cur)->set != NULL;
+	return now;
 }
 
 static void

@@ -13,7 +13,23 @@
 
 typedef struct AccessSet AccessSet;
 
+/* What this backend's cache has done since the library was loaded. */
+typedef struct AccessCounters
+{
+	uint64		lookups;		/* for the set of an identity, also in planning */
+	uint64		loads;			/* of the newest state, which succeeded */
+	uint64		failedLoads;	/* and which did not */
+	uint64		snapshotLoads;	/* for a query with an older snapshot */
+	uint64		messages;		/* of changes, about anybody */
+	uint64		resets;			/* messages that concern everybody */
+	uint64		stale;			/* sets that messages made stale */
+	uint64		evictions;		/* sets that went for want of room */
+	uint64		sets;			/* that are kept now */
+	uint64		bytes;			/* in these */
+} AccessCounters;
+
 extern void AccessInit(void);
+extern AccessCounters AccessCount(void);
 extern AccessSet *AccessCurrent(const Identity *who);
 extern AccessSet *AccessAsOf(const Identity *who, const AccessSet *latest,
 							 Snapshot snapshot);

@@ -58,6 +58,7 @@ static void (*listener) (void) = NULL;
 static uint32 series = 1;		/* of session-wide identities */
 static bool changed = false;	/* identity set in this transaction */
 static bool writing = false;	/* this file is setting tenancy.identity */
+static IdentityCounters counters;
 
 static SPIPlanPtr sessionPlan = NULL;
 static SPIPlanPtr tokenPlan = NULL;
@@ -305,6 +306,12 @@ IdentityRead(Identity *who)
 	}
 }
 
+IdentityCounters
+IdentityCount(void)
+{
+	return counters;
+}
+
 uint64
 IdentityEpoch(void)
 {
@@ -456,7 +463,10 @@ tenancy_act_as(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
 		dropIdentity(true);
 	else
+	{
 		writeIdentity('u', PG_GETARG_UUID_P(0), &none, PG_GETARG_BOOL(1));
+		counters.acts++;
+	}
 	PG_RETURN_VOID();
 }
 
@@ -464,6 +474,7 @@ tenancy_act_as(PG_FUNCTION_ARGS)
 static void
 refuseCredential(void)
 {
+	counters.signInFailures++;
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
 			 errmsg("credential is not valid")));
@@ -553,6 +564,7 @@ tenancy_authenticate(PG_FUNCTION_ARGS)
 		refuseCredential();
 	writeIdentity(kind == CREDENTIAL_SESSION ? 's' : 't', &subject, &id,
 				  PG_GETARG_BOOL(1));
+	counters.signIns++;
 	PG_RETURN_VOID();
 }
 

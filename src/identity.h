@@ -26,7 +26,16 @@ typedef struct Identity
 	pg_uuid_t	project;		/* that project, or zeros */
 } Identity;
 
+/* How often since the library was loaded. */
+typedef struct IdentityCounters
+{
+	uint64		signIns;		/* by a credential that was valid */
+	uint64		signInFailures;
+	uint64		acts;			/* calls of act_as() that said somebody */
+} IdentityCounters;
+
 extern void IdentityInit(void);
+extern IdentityCounters IdentityCount(void);
 
 /* Answers NOBODY for every doubtful state. */
 extern void IdentityRead(Identity *who);

@@ -114,8 +114,9 @@ SELECT set_eq($$SELECT proname FROM functions WHERE NOT is_internal AND NOT is_p
 	('access_at'), ('preview_set_plan'), ('act_as'), ('assign_owner'), ('create_session'), ('create_user'), ('delete_user'), ('grant_application'), ('prove_isolation'), ('revoke_sessions'),
 	('set_plan'), ('set_user_active'), ('forget_user'), ('grant_mailer'), ('claim_notifications'), ('complete_notification'),
 	('fail_notification'), ('release_notification'), ('requeue_notification'), ('check_integrity'), ('purge')$$, 'trusted functions are not PUBLIC''s');
-SELECT is_empty($$SELECT signature, a.grantee::regrole FROM functions f, aclexplode(f.proacl) a WHERE a.grantee NOT IN (0, f.proowner)$$,
-				'no function is granted to a role');
+SELECT is_empty($$SELECT signature, a.grantee::regrole FROM functions f, aclexplode(f.proacl) a WHERE a.grantee NOT IN (0, f.proowner)
+				  AND (f.proname, a.grantee) <> ('_stats', 'pg_monitor'::regrole)$$,
+				'no function is granted to a role, but the counters to who monitors');
 
 -- Tables.
 SELECT isnt_empty('SELECT FROM ours_tables', 'there are tables');
@@ -194,12 +195,13 @@ SELECT ok(pg_get_functiondef('tenancy.access_at'::regproc) LIKE '%' || regexp_re
 -- Views.
 SELECT is_empty($$SELECT name FROM relations WHERE relkind = 'v' AND NOT coalesce('security_invoker=true' = ANY (reloptions), false)
 				  AND relname NOT IN ('access', 'dead_notifications', 'protected_tables', 'permission_matrix')$$, 'attack 84: views read with the rights of whoever asks');
-SELECT ok(NOT has_table_privilege('public', v, 'SELECT'), 'the view ' || v || ' is nobody''s') FROM unnest('{tenancy.access,tenancy.dead_notifications}'::text[]) v;
+SELECT ok(NOT has_table_privilege('public', v, 'SELECT'), 'the view ' || v || ' is nobody''s') FROM unnest('{tenancy.access,tenancy.dead_notifications,tenancy.stats}'::text[]) v;
 SELECT is_empty($$SELECT v.refobjid::regclass FROM pg_rewrite r JOIN pg_depend v ON v.classid = 'pg_rewrite'::regclass AND v.objid = r.oid
 				  JOIN ours_tables t ON t.oid = v.refobjid
 				  WHERE r.ev_class IN ('tenancy.protected_tables'::regclass, 'tenancy.permission_matrix'::regclass)$$, 'the other two read none of our tables');
 SELECT is_empty($$SELECT r.name, a.privilege_type FROM relations r, aclexplode(r.relacl) a WHERE r.relkind = 'v' AND a.grantee <> r.relowner
-				  AND (a.grantee <> 0 OR a.privilege_type <> 'SELECT')$$, 'views are granted to PUBLIC for SELECT only');
+				  AND (a.grantee <> CASE r.relname WHEN 'stats' THEN 'pg_monitor'::regrole ELSE 0 END OR a.privilege_type <> 'SELECT')$$,
+				'views are granted to PUBLIC for SELECT only, and the counters to who monitors');
 
 -- Types.
 SELECT enum_has_labels('tenancy', 'access_level', '{member,administrator,owner}', 'behaviour 2: levels rise');

@@ -155,7 +155,7 @@ AS $$
 BEGIN
 	FOR relation IN SELECT c.relname FROM pg_class c
 					WHERE c.relnamespace = 'tenancy'::regnamespace AND c.relkind IN ('r', 'v')
-						AND c.relname <> 'lint_rules'
+						AND c.relname NOT IN ('lint_rules', 'stats')
 						AND has_any_column_privilege(c.oid, 'SELECT') ORDER BY 1 LOOP
 		EXECUTE format('SELECT string_agg(to_jsonb(t)::text, E''\n'' ORDER BY to_jsonb(t)::text COLLATE "C") FROM (SELECT %s FROM tenancy.%I) t',
 			(SELECT string_agg(quote_ident(a.attname), ', ') FROM pg_attribute a

@@ -115,7 +115,7 @@ BEGIN
 		FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid, regress.shapes s
 		WHERE c.relnamespace = 'tenancy'::regnamespace AND c.relkind IN ('r', 'v') AND a.attnum > 0
 			AND has_column_privilege(c.oid, a.attnum, 'SELECT')
-			AND c.relname NOT IN ('plans', 'permission_matrix', 'protected_tables', 'lint_rules')
+			AND c.relname NOT IN ('plans', 'permission_matrix', 'protected_tables', 'lint_rules', 'stats')
 		GROUP BY c.relname, s.shape
 	LOOP
 		EXECUTE query;

@@ -58,6 +58,8 @@ answer($node, 'postgres', 'alice', "UPDATE events SET n = 20 WHERE n = 2");
 answer($node, 'postgres', 'alice', "SELECT tenancy.set_member_level(id('acme'), id('mia'), 'administrator')");
 is(answer($node, 'postgres', 'mia', $see), '1,20', 'an Administrator sees all, now');
 is(ask($node, 'postgres', "$import; $mia; $see"), '1,2', 'she could see it then, and can now');
+is(ask($node, 'postgres', "$import; $mia; SELECT count(*) FROM events; SELECT snapshot_loads > 0, loads FROM tenancy.stats"), "2\nt|1",
+	'by two sets, of then and of now, which are counted');
 $accomplice->query('COMMIT; BEGIN ISOLATION LEVEL REPEATABLE READ');
 $snapshot = $accomplice->query('SELECT pg_export_snapshot()');
 $import = "BEGIN ISOLATION LEVEL REPEATABLE READ; SET TRANSACTION SNAPSHOT '$snapshot'";

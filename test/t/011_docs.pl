@@ -188,6 +188,9 @@ my @rules = split /\n/, $node->safe_psql('postgres', q{
 	SELECT format('| `%s` | %s | %s |', rule, severity, meaning) FROM tenancy.lint_rules});
 is(join("\n", sort map { "$_ |" } slurp_file('docs/lint.md') =~ /^(\| `\w+` \| \w+ \| [^|]+) \| [^|]+ \| [^|]+ \|$/mg),
 	join("\n", sort @rules), 'docs/lint.md lists the rules');
+my %rule = map { /`(\w+)`/ ? ($1 => 1) : () } @rules;
+my ($elsewhere) = slurp_file('docs/lint.md') =~ /^## Checks known from other linters\n(.*)/ms;
+is(join(' ', grep { !$rule{$_} } $elsewhere =~ /`(\w+)`/g), '', 'and what is known from elsewhere leads to rules');
 my @severities = slurp_file('docs/lint.md') =~ /^\| (error|warning|info) \|/mg;
 is("@severities", 'error warning info', 'and what the severities mean');
 
@@ -197,6 +200,34 @@ my $rules = $node->safe_psql('postgres', q{
 	WHERE p.oid = 'tenancy.check_integrity()'::regprocedure ORDER BY 1});
 my ($section) = slurp_file('docs/operations.md') =~ /^## Is what is stored sound\?\n(.*?)^## /ms;
 is(join("\n", sort $section =~ /^\| `(\w+)` \|/mg), $rules, 'docs/operations.md lists the rules of check_integrity()');
+
+# Every counter is explained, in order.
+my $operations = slurp_file('docs/operations.md');
+my ($monitoring) = $operations =~ /^## Monitoring\n(.*?)^## /ms;
+is(join(' ', map { /`(\w+)`/g } $monitoring =~ /^\| (`[a-z_]+`[^|]*) \|/mg),
+	$node->safe_psql('postgres', q{SELECT string_agg(attname, ' ' ORDER BY attnum) FROM pg_attribute
+								   WHERE attrelid = 'tenancy.stats'::regclass AND attnum > 0}),
+	'docs/operations.md explains the counters');
+
+# Every statement for the DBA works, one block after the other.
+$node->safe_psql('postgres', q{
+	CREATE DATABASE mydb;
+	CREATE ROLE app LOGIN;
+	\c mydb
+	CREATE EXTENSION tenancy CASCADE;
+	SELECT tenancy.grant_application('app');
+	CREATE TABLE notes (project_id uuid NOT NULL, body text);
+	SELECT tenancy.protect('notes');
+	GRANT SELECT ON notes TO app;
+	SELECT tenancy.create_user('bob@example.com', 'Bob')});
+for my $block ($operations =~ /^ *```sql\n(.*?)^ *```/msg)
+{
+	my ($first) = $block =~ /^\s*(.*)$/m;
+	my $error;
+
+	$node->psql('mydb', $block, stderr => \$error);
+	unlike($error, qr/ERROR|FATAL/, "docs/operations.md: $first");
+}
 
 # The matrix on the page is the one that decides.
 my $matrix = $node->safe_psql('postgres', q{
