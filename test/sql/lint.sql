@@ -105,9 +105,7 @@ SELECT planted('CREATE TABLE notes (project_id uuid NOT NULL, page uuid, id uuid
 			   'ALTER TABLE notes ADD FOREIGN KEY (page) REFERENCES pages (id) ON DELETE SET NULL DEFERRABLE INITIALLY DEFERRED');
 SELECT planted('ALTER TABLE bills ADD page uuid', 'ALTER TABLE pages ADD UNIQUE (id)', 'ALTER TABLE bills ADD FOREIGN KEY (page) REFERENCES pages (id)');
 -- and without an index over them
-SELECT planted('DROP INDEX pages_of_page');
-SELECT planted('DROP INDEX pages_of_page', 'CREATE INDEX ON pages (project_id, body, page_id)');
-SELECT planted('DROP INDEX pages_of_page', 'CREATE INDEX ON pages (project_id, page_id) WHERE body IS NULL');
+SELECT planted('DROP INDEX pages_of_page', 'CREATE INDEX ON pages (project_id, body, page_id)', 'CREATE INDEX ON pages (project_id, page_id) WHERE body IS NULL');
 SELECT planted('DROP INDEX pages_of_page', 'CREATE INDEX ON pages (page_id, project_id, body)');
 -- attack 59: and from outside
 SELECT planted('CREATE TABLE probe (p uuid, id uuid, FOREIGN KEY (p, id) REFERENCES pages)');
@@ -159,33 +157,30 @@ SELECT planted('CREATE TABLE plain (n integer)', 'ALTER TABLE plain ENABLE ROW L
 CREATE TABLE plain (n integer, p uuid, author text);
 ALTER TABLE plain ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY positive ON plain USING (n > 0);
-SELECT planted('CREATE POLICY p ON plain FOR SELECT USING (true)');
-SELECT planted('CREATE POLICY p ON plain FOR SELECT USING (n > 1 OR true)');
-SELECT planted('CREATE POLICY p ON plain FOR INSERT WITH CHECK (1 = 1)');
-SELECT planted('CREATE POLICY p ON plain FOR UPDATE USING (n > 1) WITH CHECK (true)');
-SELECT planted('CREATE POLICY p ON plain AS RESTRICTIVE USING (true)');
-SELECT planted('CREATE POLICY p ON plain FOR SELECT USING (false)');
-SELECT planted('CREATE POLICY p ON plain FOR SELECT USING (n > 1 AND false)');
-SELECT planted('CREATE POLICY p ON plain AS RESTRICTIVE FOR DELETE USING (false)');
+-- sound ones, all at once
+SELECT planted('CREATE POLICY p1 ON plain AS RESTRICTIVE FOR DELETE USING (false)',
+			   'CREATE POLICY p2 ON plain USING (EXISTS (SELECT FROM tenancy.my_projects m WHERE m.id = p))',
+			   'CREATE POLICY p3 ON plain AS RESTRICTIVE USING (tenancy.current_user_id() IS NOT NULL)',
+			   'CREATE POLICY p4 ON plain USING (author = current_setting(''app.user'', true))',
+			   'CREATE POLICY p5 ON plain USING (author LIKE ''x%'')',
+			   'CREATE ROLE regress_lint_somebody LOGIN', 'CREATE POLICY p6 ON plain TO regress_lint_somebody USING (n > 1)',
+			   'CREATE ROLE regress_lint_some', 'GRANT regress_lint_some TO regress_lint_app', 'CREATE POLICY p7 ON plain TO regress_lint_some USING (n > 1)');
+-- and of each fault its variants
+SELECT planted('CREATE POLICY p1 ON plain FOR SELECT USING (true)', 'CREATE POLICY p2 ON plain FOR SELECT USING (n > 1 OR true)',
+			   'CREATE POLICY p3 ON plain FOR INSERT WITH CHECK (1 = 1)', 'CREATE POLICY p4 ON plain FOR UPDATE USING (n > 1) WITH CHECK (true)',
+			   'CREATE POLICY p5 ON plain AS RESTRICTIVE USING (true)');
+SELECT planted('CREATE POLICY p1 ON plain FOR SELECT USING (false)', 'CREATE POLICY p2 ON plain FOR SELECT USING (n > 1 AND false)');
 SELECT planted('CREATE POLICY p ON plain USING (EXISTS (SELECT FROM tenancy.my_organizations))');
-SELECT planted('CREATE POLICY p ON plain USING (EXISTS (SELECT FROM tenancy.my_projects m WHERE m.id = p))');
-SELECT planted('CREATE POLICY p ON plain AS RESTRICTIVE USING (tenancy.current_user_id() IS NOT NULL)');
-SELECT planted('CREATE POLICY p ON plain USING (NOT tenancy.can_view(p))');
-SELECT planted('CREATE POLICY p ON plain USING (coalesce(tenancy.can_view(p), true))');
-SELECT planted('CREATE POLICY p ON plain USING (tenancy.can_view(p) IS NOT FALSE)');
-SELECT planted('CREATE POLICY p ON plain USING (tenancy.current_user_id() IS NULL OR author = ''x'')');
-SELECT planted('CREATE POLICY p ON plain USING (p IS NOT DISTINCT FROM tenancy.current_user_id())');
-SELECT planted('CREATE POLICY p ON plain USING (p = coalesce(tenancy.current_project_id(), p))');
-SELECT planted('CREATE POLICY p ON plain USING (current_setting(''app.user'', true) IS NULL OR author = current_setting(''app.user''))');
-SELECT planted('CREATE POLICY p ON plain USING (author = current_setting(''app.user'', true))');
-SELECT planted('CREATE POLICY p ON plain USING (author LIKE current_setting(''app.user'', true))');
-SELECT planted('CREATE POLICY p ON plain USING (current_user ~ author)');
-SELECT planted('CREATE POLICY p ON plain USING (author LIKE ''x%'')');
-SELECT planted('CREATE POLICY p ON plain USING (random() < n)');
-SELECT planted('CREATE FUNCTION chance(integer) RETURNS boolean LANGUAGE sql AS ''SELECT true''', 'CREATE POLICY p ON plain USING (chance(n))');
+SELECT planted('CREATE POLICY p1 ON plain USING (NOT tenancy.can_view(p))', 'CREATE POLICY p2 ON plain USING (coalesce(tenancy.can_view(p), true))',
+			   'CREATE POLICY p3 ON plain USING (tenancy.can_view(p) IS NOT FALSE)');
+SELECT planted('CREATE POLICY p1 ON plain USING (tenancy.current_user_id() IS NULL OR author = ''x'')',
+			   'CREATE POLICY p2 ON plain USING (p IS NOT DISTINCT FROM tenancy.current_user_id())',
+			   'CREATE POLICY p3 ON plain USING (p = coalesce(tenancy.current_project_id(), p))',
+			   'CREATE POLICY p4 ON plain USING (current_setting(''app.user'', true) IS NULL OR author = current_setting(''app.user''))');
+SELECT planted('CREATE POLICY p1 ON plain USING (author LIKE current_setting(''app.user'', true))', 'CREATE POLICY p2 ON plain USING (current_user ~ author)');
+SELECT planted('CREATE FUNCTION chance(integer) RETURNS boolean LANGUAGE sql AS ''SELECT true''', 'CREATE POLICY p1 ON plain USING (chance(n))',
+			   'CREATE POLICY p2 ON plain USING (random() < n)');
 SELECT planted('CREATE ROLE regress_lint_nobody', 'CREATE POLICY p ON plain TO regress_lint_nobody USING (n > 1)');
-SELECT planted('CREATE ROLE regress_lint_nobody LOGIN', 'CREATE POLICY p ON plain TO regress_lint_nobody USING (n > 1)');
-SELECT planted('CREATE ROLE regress_lint_nobody', 'GRANT regress_lint_nobody TO regress_lint_app', 'CREATE POLICY p ON plain TO regress_lint_nobody USING (n > 1)');
 SELECT planted('CREATE POLICY narrow ON events AS RESTRICTIVE USING (current_user <> ''x'')');
 SELECT planted('CREATE POLICY narrow ON events AS RESTRICTIVE USING (amount > current_setting(''app.least'')::integer)');
 SELECT planted('CREATE POLICY narrow ON events AS RESTRICTIVE USING (project_id::text <> current_setting(''tenancy.project_id'', true))');
