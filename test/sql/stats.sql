@@ -35,7 +35,8 @@ BEGIN
 	WHERE o.key = n.key AND n.value <> o.value AND n.key NOT IN ('lookups', 'sets', 'bytes');
 	DELETE FROM last;
 	INSERT INTO last SELECT * FROM tenancy.stats;
-	RETURN coalesce(answer, 'nothing');
+	-- how many messages a change needs is its own business
+	RETURN coalesce(regexp_replace(answer, 'messages \d+', 'messages'), 'nothing');
 END
 $$;
 SELECT grown();
@@ -71,7 +72,7 @@ RESET ROLE;
 UPDATE tenancy.users SET is_active = false WHERE id = id('bob');
 SELECT grown();
 TRUNCATE tenancy.sessions;
-SELECT grown() ~ '^messages \d+, resets \d+, stale 1$' AS everybody;
+SELECT grown() ~ '^messages, resets \d+, stale 1$' AS everybody;
 -- a load that fails, and one that does not after it
 BEGIN;
 ALTER TABLE tenancy.users RENAME COLUMN is_active TO was_active;
