@@ -101,12 +101,17 @@ COMMENT ON FUNCTION tenancy.current_user_id() IS 'The user who is acting, or NUL
 CREATE FUNCTION tenancy.current_project_id() RETURNS uuid
 LANGUAGE c STABLE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'tenancy_current_project_id';
-COMMENT ON FUNCTION tenancy.current_project_id() IS 'The project of the signed-in token, or the visible project that tenancy.project_id names, or NULL.';
+COMMENT ON FUNCTION tenancy.current_project_id() IS 'The project of the signed-in token, or the visible project that tenancy.project_id names, or that of a bound login role, or NULL.';
 
 CREATE FUNCTION tenancy._clear_identity() RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'tenancy_clear_identity';
 COMMENT ON FUNCTION tenancy._clear_identity() IS 'Nobody acts in this database session any more.';
+
+CREATE FUNCTION tenancy._acts_by_binding() RETURNS boolean
+LANGUAGE c STABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'tenancy_acts_by_binding';
+COMMENT ON FUNCTION tenancy._acts_by_binding() IS 'Does somebody act because the login role is bound to them?';
 
 CREATE FUNCTION tenancy._session_id() RETURNS uuid
 LANGUAGE c STABLE PARALLEL SAFE
@@ -127,6 +132,11 @@ LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'tenancy_organization_support';
 COMMENT ON FUNCTION tenancy._organization_support(internal) IS 'Planner support of the predicate on organizations.';
 
+CREATE FUNCTION tenancy._write_support(internal) RETURNS internal
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'tenancy_write_support';
+COMMENT ON FUNCTION tenancy._write_support(internal) IS 'Has the library loaded before a statement that inserts is started.';
+
 CREATE FUNCTION tenancy.can_view(project uuid) RETURNS boolean
 LANGUAGE c STABLE LEAKPROOF PARALLEL SAFE COST 1 SUPPORT tenancy._project_support
 AS 'MODULE_PATHNAME', 'tenancy_can_view';
@@ -138,7 +148,7 @@ AS 'MODULE_PATHNAME', 'tenancy_can_edit';
 COMMENT ON FUNCTION tenancy.can_edit(uuid, tenancy.access_level) IS 'May the current identity update and delete rows of this project?';
 
 CREATE FUNCTION tenancy.can_write(project uuid, minimum tenancy.access_level DEFAULT 'member') RETURNS boolean
-LANGUAGE c STABLE LEAKPROOF PARALLEL SAFE COST 1
+LANGUAGE c STABLE LEAKPROOF PARALLEL SAFE COST 1 SUPPORT tenancy._write_support
 AS 'MODULE_PATHNAME', 'tenancy_can_write';
 COMMENT ON FUNCTION tenancy.can_write(uuid, tenancy.access_level) IS 'May the current identity, or project token, insert rows into this project?';
 

@@ -43,12 +43,38 @@ COMMENT ON COLUMN tenancy.user_preferences.current_project_id IS 'Set by switch_
 
 CREATE TABLE tenancy.role_bindings (
 	role_name text COLLATE "C" PRIMARY KEY,
+	role_oid oid UNIQUE,
 	user_id uuid NOT NULL REFERENCES tenancy.users ON DELETE CASCADE,
 	project_id uuid REFERENCES tenancy.projects ON DELETE CASCADE
 );
 CREATE INDEX role_bindings_user_id_idx ON tenancy.role_bindings (user_id);
 CREATE INDEX role_bindings_project_id_idx ON tenancy.role_bindings (project_id);
 COMMENT ON TABLE tenancy.role_bindings IS 'Login roles of reporting tools and the users they stand for.';
-COMMENT ON COLUMN tenancy.role_bindings.role_name IS 'A name and not an oid, to survive dump and restore.';
+COMMENT ON COLUMN tenancy.role_bindings.role_name IS 'Its name, which survives dump and restore.';
+COMMENT ON COLUMN tenancy.role_bindings.role_oid IS 'The role that had this name when the row was written, so that a later one of that name inherits nothing.';
 COMMENT ON COLUMN tenancy.role_bindings.user_id IS 'The user.';
 COMMENT ON COLUMN tenancy.role_bindings.project_id IS 'The one project it is narrowed to, or NULL.';
+
+-- A dump may come into a cluster where the role has another oid, or is none.
+CREATE FUNCTION tenancy._find_bound_role() RETURNS trigger
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	NEW.role_oid := (SELECT r.oid FROM pg_catalog.pg_roles r WHERE r.rolname = NEW.role_name);
+	RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION tenancy._find_bound_role() IS 'Keeps the oid of a bound role beside its name.';
+
+CREATE TRIGGER find_role BEFORE INSERT OR UPDATE ON tenancy.role_bindings
+	FOR EACH ROW EXECUTE FUNCTION tenancy._find_bound_role();
+COMMENT ON TRIGGER find_role ON tenancy.role_bindings IS 'The role is the one that has the name now.';
+CREATE TRIGGER invalidate AFTER INSERT OR UPDATE OR DELETE ON tenancy.role_bindings
+	FOR EACH ROW EXECUTE FUNCTION tenancy._send_invalidation('role_oid');
+COMMENT ON TRIGGER invalidate ON tenancy.role_bindings IS 'Announces the role.';
+CREATE TRIGGER invalidate_truncate AFTER TRUNCATE ON tenancy.role_bindings
+	FOR EACH STATEMENT EXECUTE FUNCTION tenancy._send_invalidation();
+COMMENT ON TRIGGER invalidate_truncate ON tenancy.role_bindings IS 'Announces everything.';
+ALTER TABLE tenancy.role_bindings ENABLE ALWAYS TRIGGER find_role;
+ALTER TABLE tenancy.role_bindings ENABLE ALWAYS TRIGGER invalidate;
+ALTER TABLE tenancy.role_bindings ENABLE ALWAYS TRIGGER invalidate_truncate;

@@ -26,11 +26,18 @@ BEGIN
 		RAISE EXCEPTION 'nobody is signed in'
 			USING ERRCODE = 'invalid_authorization_specification';
 	END IF;
+	-- A report does not send invites; see require(), which says the same.
+	IF tenancy._acts_by_binding() THEN
+		RAISE EXCEPTION 'permission denied'
+			USING ERRCODE = 'insufficient_privilege',
+				  DETAIL = 'A login role that is bound to a user runs no commands.',
+				  HINT = 'Sign in.';
+	END IF;
 	RETURN me;
 END
 $$;
 COMMENT ON FUNCTION tenancy._require_user() IS
-	'The current user; raises when nobody is signed in.';
+	'The current user; raises when nobody is signed in, and for a bound login role.';
 REVOKE ALL ON FUNCTION tenancy._require_user() FROM PUBLIC;
 
 -- Serialize all changes of one organization.  False when it does not exist.

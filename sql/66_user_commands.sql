@@ -452,6 +452,12 @@ BEGIN
 		RAISE EXCEPTION 'role does not exist'
 			USING ERRCODE = 'undefined_object';
 	END IF;
+	IF EXISTS (SELECT FROM tenancy.role_bindings b WHERE b.role_oid = grant_application.role) THEN
+		RAISE EXCEPTION 'role is bound to a user'
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+				  DETAIL = 'Whoever may say who is acting is not bound to one.',
+				  HINT = 'Call tenancy.unbind_role() first, or use another role.';
+	END IF;
 
 	EXECUTE 'GRANT SET ON PARAMETER tenancy.user_id TO ' || application;
 	EXECUTE 'GRANT EXECUTE ON FUNCTION

@@ -84,4 +84,6 @@ SELECT pg_catalog.pg_extension_config_dump('tenancy.invites', '');
 SELECT pg_catalog.pg_extension_config_dump('tenancy.notifications', '');
 SELECT pg_catalog.pg_extension_config_dump('tenancy.sessions', '');
 SELECT pg_catalog.pg_extension_config_dump('tenancy.user_preferences', '');
-SELECT pg_catalog.pg_extension_config_dump('tenancy.role_bindings', '');
+-- A restore takes a role by its name: not one that has taken the name since.
+SELECT pg_catalog.pg_extension_config_dump('tenancy.role_bindings',
+	'WHERE EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.oid OPERATOR(pg_catalog.=) role_oid AND r.rolname OPERATOR(pg_catalog.=) role_name)');

@@ -36,6 +36,12 @@ struct AccessSet
 	int			pins;			/* running queries that look at it */
 	bool		dropped;		/* out of the table: free at the last unpin */
 	bool		holds;			/* the identity's claim is true */
+	bool		bound;			/* a login role for which there is a binding */
+	pg_uuid_t	user;			/* who acts, or zeros */
+	bool		narrowed;		/* by the binding, to one project */
+	pg_uuid_t	project;		/* that project, or zeros */
+	pg_uuid_t	organization;	/* and the one it is in */
+	uint64		roles;			/* InvalidationOfRoles() when it was found to hold */
 	TimestampTz expires;		/* end of the session, or infinity */
 	TransactionId xmax;			/* of the snapshot that it was loaded with */
 	int			nrunning;		/* transactions that it saw running, sorted */
@@ -75,12 +81,15 @@ static int	cacheSize = 8192;	/* setting, in kB */
 static AccessCounters counters;
 
 static SPIPlanPtr accessPlan = NULL;
+static SPIPlanPtr narrowedPlan = NULL;
+static SPIPlanPtr bindingPlan = NULL;
 static SPIPlanPtr userPlan = NULL;
 static SPIPlanPtr sessionPlan = NULL;
 static SPIPlanPtr tokenPlan = NULL;
 
 PG_FUNCTION_INFO_V1(tenancy_current_user_id);
 PG_FUNCTION_INFO_V1(tenancy_current_project_id);
+PG_FUNCTION_INFO_V1(tenancy_acts_by_binding);
 
 /* ---- what a set answers ---- */
 
@@ -88,6 +97,12 @@ bool
 AccessHolds(const AccessSet *set)
 {
 	return set->holds;
+}
+
+bool
+AccessIsBound(const AccessSet *set)
+{
+	return set->bound;
 }
 
 const AccessMap *
@@ -107,16 +122,21 @@ compareKeys(const void *a, const void *b)
 	return x < y ? -1 : x > y ? 1 : 0;
 }
 
-/* The messages that concern a set: its subject, credential, organizations. */
+/* The messages that concern a set: its subject, credential, user, organizations. */
 static void
 collectKeys(AccessSet *set, const EntryKey *who)
 {
 	int			norganizations = set->reach.count[TARGET_ORGANIZATION][LEVEL_NONE];
 
 	set->keys = MemoryContextAlloc(set->context,
-								   (norganizations + 2) * sizeof(uint32));
+								   (norganizations + 4) * sizeof(uint32));
 	set->keys[set->nkeys++] = InvalidationKey(&who->subject);
 	set->keys[set->nkeys++] = InvalidationKey(&who->credential);
+	if (set->bound)
+	{
+		set->keys[set->nkeys++] = InvalidationKey(&set->user);
+		set->keys[set->nkeys++] = InvalidationKey(&set->organization);
+	}
 	for (int i = 0; i < norganizations; i++)
 		set->keys[set->nkeys++] = InvalidationKey(&set->reach.ids[set->reach.order[i]]);
 	qsort(set->keys, set->nkeys, sizeof(uint32), compareKeys);
@@ -127,6 +147,47 @@ concerns(const AccessSet *set, uint32 key)
 {
 	return key == INVALIDATE_ALL ||
 		bsearch(&key, set->keys, set->nkeys, sizeof(uint32), compareKeys) != NULL;
+}
+
+/* Copy an id out of a row, unless it is NULL. */
+static bool
+copyId(pg_uuid_t *id, HeapTuple row, int column)
+{
+	bool		isnull;
+	Datum		value = SPI_getbinval(row, SPI_tuptable->tupdesc, column, &isnull);
+
+	if (!isnull)
+		*id = *DatumGetUUIDP(value);
+	return !isnull;
+}
+
+/*
+ * Whom is a login role bound to, as of a snapshot, and does that hold?  Only the
+ * newest state tells the latter.
+ */
+static void
+readBinding(AccessSet *set, const EntryKey *who, Snapshot snapshot)
+{
+	Oid			type = OIDOID;
+	Datum		value = ObjectIdGetDatum(RoleOfId(&who->subject));
+	HeapTuple	row;
+	bool		isnull;
+
+	set->roles = InvalidationOfRoles();
+	PrivilegedSelect(&bindingPlan,
+					 "SELECT b.user_id, b.project_id, p.organization_id, b.problem IS NULL"
+					 " FROM tenancy.bound_roles b"
+					 " LEFT JOIN tenancy.projects p ON p.id OPERATOR(pg_catalog.=) b.project_id"
+					 " WHERE b.role_oid OPERATOR(pg_catalog.=) $1",
+					 1, &type, &value, snapshot);
+	if (SPI_processed != 1)
+		return;
+	row = SPI_tuptable->vals[0];
+	copyId(&set->user, row, 1);
+	set->narrowed = copyId(&set->project, row, 2);
+	copyId(&set->organization, row, 3);
+	set->bound = true;
+	set->holds = DatumGetBool(SPI_getbinval(row, SPI_tuptable->tupdesc, 4, &isnull));
 }
 
 /* Is the claim true?  Asks the newest state, and sets the end of a session. */
@@ -244,18 +305,29 @@ fillReach(AccessSet *set)
 static void
 readAccess(AccessSet *set, const EntryKey *who, Snapshot snapshot)
 {
-	Oid			type = UUIDOID;
-	Datum		value = UUIDPGetDatum(&who->subject);
+	Oid			types[2] = {UUIDOID, UUIDOID};
+	Datum		values[2] = {UUIDPGetDatum(&set->user), UUIDPGetDatum(&set->project)};
 
 	snapshot = RegisterSnapshot(snapshot != InvalidSnapshot ? snapshot :
 								GetCatalogSnapshot(InvalidOid));
 	noteSnapshot(set, snapshot);
-	PrivilegedSelect(&accessPlan,
-					 "SELECT a.organization_id, a.project_id, a.level::pg_catalog.text,"
-					 " a.organization_level::pg_catalog.text"
-					 " FROM tenancy.access a"
-					 " WHERE a.user_id OPERATOR(pg_catalog.=) $1",
-					 1, &type, &value, snapshot);
+	if (!set->narrowed)
+		PrivilegedSelect(&accessPlan,
+						 "SELECT a.organization_id, a.project_id, a.level::pg_catalog.text,"
+						 " a.organization_level::pg_catalog.text"
+						 " FROM tenancy.access a"
+						 " WHERE a.user_id OPERATOR(pg_catalog.=) $1",
+						 1, types, values, snapshot);
+	else
+		PrivilegedSelect(&narrowedPlan,
+						 "SELECT a.organization_id, a.project_id, a.level::pg_catalog.text,"
+						 " a.organization_level::pg_catalog.text"
+						 " FROM tenancy.projects p"
+						 " JOIN tenancy.access a ON a.organization_id OPERATOR(pg_catalog.=) p.organization_id"
+						 " WHERE p.id OPERATOR(pg_catalog.=) $2"
+						 " AND a.user_id OPERATOR(pg_catalog.=) $1"
+						 " AND (a.project_id IS NULL OR a.project_id OPERATOR(pg_catalog.=) p.id)",
+						 2, types, values, snapshot);
 	UnregisterSnapshot(snapshot);
 	fillReach(set);
 }
@@ -286,12 +358,17 @@ loadSet(const EntryKey *who, Snapshot snapshot)
 									"tenancy access set", ALLOCSET_SMALL_SIZES);
 	set = MemoryContextAllocZero(context, sizeof(AccessSet));
 	set->context = context;
+	set->expires = DT_NOEND;
+	if (who->kind == IDENTITY_USER || who->kind == IDENTITY_SESSION)
+		set->user = who->subject;
 
 	if (who->kind != IDENTITY_NOBODY)
 	{
 		PrivilegedBegin(&state);
 		/* under an old snapshot only the access of a true claim is asked for */
-		if (snapshot == InvalidSnapshot)
+		if (who->kind == IDENTITY_ROLE)
+			readBinding(set, who, snapshot);
+		else if (snapshot == InvalidSnapshot)
 			verifyClaim(set, who);
 		else
 			set->holds = true;
@@ -413,6 +490,24 @@ findEntry(const Identity *who)
 }
 
 /*
+ * Roles or owners have changed: does a binding still hold, or not hold?  Its
+ * access need not be loaded for that.
+ */
+static bool
+bindingIsAsBefore(const Entry *entry)
+{
+	AccessSet	now = {0};
+	PrivilegedState state;
+
+	PrivilegedBegin(&state);
+	readBinding(&now, &entry->key, InvalidSnapshot);
+	PrivilegedEnd(&state);
+	if (now.bound && now.holds == entry->set->holds)
+		entry->set->roles = now.roles;
+	return now.bound && now.holds == entry->set->holds;
+}
+
+/*
  * AccessCurrent -- the set of an identity under the newest committed state.
  *
  * Never NULL; that of nobody is empty.  Stays valid until the next call of
@@ -429,6 +524,9 @@ AccessCurrent(const Identity *who)
 	if (entry->set != NULL && !entry->stale && entry->set->holds &&
 		!TIMESTAMP_NOT_FINITE(entry->set->expires) &&
 		GetCurrentTimestamp() >= entry->set->expires)
+		entry->stale = true;
+	if (entry->set != NULL && !entry->stale && entry->set->bound &&
+		entry->set->roles != InvalidationOfRoles() && !bindingIsAsBefore(entry))
 		entry->stale = true;
 	if (entry->set == NULL || entry->stale)
 		reload(entry);
@@ -463,6 +561,23 @@ void
 AccessDiscard(AccessSet *set)
 {
 	MemoryContextDelete(set->context);
+}
+
+AccessBinding
+AccessOfRole(const Identity *who)
+{
+	EntryKey	key;
+	Entry	   *entry;
+
+	memset(&key, 0, sizeof(key));
+	key.kind = who->kind;
+	key.subject = who->subject;
+	entry = hash_search(entries, &key, HASH_FIND, NULL);
+	if (entry == NULL || entry->set == NULL)
+		return BINDING_UNKNOWN;
+	if (entry->set->bound)
+		return BINDING_EXISTS;
+	return entry->stale ? BINDING_UNKNOWN : BINDING_NONE;
 }
 
 const uint64 *
@@ -572,35 +687,52 @@ Datum
 tenancy_current_user_id(PG_FUNCTION_ARGS)
 {
 	Identity	who;
+	AccessSet  *set;
 
 	IdentityRead(&who);
-	if ((who.kind != IDENTITY_USER && who.kind != IDENTITY_SESSION) ||
-		!AccessHolds(AccessCurrent(&who)))
+	set = AccessCurrent(&who);
+	if (who.kind == IDENTITY_TOKEN || !AccessHolds(set))
 		PG_RETURN_NULL();
-	return uuidDatum(&who.subject);
+	return uuidDatum(&set->user);
+}
+
+/*
+ * tenancy_acts_by_binding -- is it the login role that makes somebody act?
+ *
+ * tenancy._acts_by_binding() → boolean.  For commands, which are not for a role
+ * that is bound.
+ */
+Datum
+tenancy_acts_by_binding(PG_FUNCTION_ARGS)
+{
+	Identity	who;
+
+	IdentityRead(&who);
+	PG_RETURN_BOOL(who.kind == IDENTITY_ROLE && AccessHolds(AccessCurrent(&who)));
 }
 
 /*
  * tenancy_current_project_id -- the project that new rows belong to.
  *
  * tenancy.current_project_id() → uuid; a project token's project, or the
- * setting tenancy.project_id if the user can see that project, or NULL.
+ * setting tenancy.project_id if the user can see that project, or the project
+ * that the login role is bound to, or NULL.
  */
 Datum
 tenancy_current_project_id(PG_FUNCTION_ARGS)
 {
 	Identity	who;
 	AccessSet  *set;
+	const pg_uuid_t *project;
 
 	IdentityRead(&who);
-	if (who.kind == IDENTITY_NOBODY)
-		PG_RETURN_NULL();
 	set = AccessCurrent(&who);
 	if (who.kind == IDENTITY_TOKEN && AccessHolds(set))
 		return uuidDatum(&who.subject);
-	if (!who.narrowed)
+	if (!who.narrowed && !set->narrowed)
 		PG_RETURN_NULL();
-	if (AccessMapFind(AccessReach(set), &who.project).kind != TARGET_PROJECT)
+	project = who.narrowed ? &who.project : &set->project;
+	if (AccessMapFind(AccessReach(set), project).kind != TARGET_PROJECT)
 		PG_RETURN_NULL();
-	return uuidDatum(&who.project);
+	return uuidDatum(project);
 }

@@ -46,6 +46,19 @@ extern void AccessUnpin(AccessSet *set);
 /* Is the identity what it claims to be? */
 extern bool AccessHolds(const AccessSet *set);
 
+/* Is it a login role that is bound to a user, whether that holds or not? */
+extern bool AccessIsBound(const AccessSet *set);
+
+typedef enum AccessBinding
+{
+	BINDING_UNKNOWN,			/* nobody has asked lately */
+	BINDING_NONE,
+	BINDING_EXISTS				/* when it was asked for */
+} AccessBinding;
+
+/* What is known of a login role without a look at the tables. */
+extern AccessBinding AccessOfRole(const Identity *who);
+
 /* What can be reached; lives as long as the set. */
 extern const AccessMap *AccessReach(const AccessSet *set);
 

@@ -5,8 +5,10 @@
 #ifndef TENANCY_COMPAT_H
 #define TENANCY_COMPAT_H
 
+#include "catalog/pg_class.h"
 #include "nodes/parsenodes.h"
 #include "nodes/plannodes.h"
+#include "utils/acl.h"
 #include "utils/guc.h"
 #include "utils/guc_tables.h"
 
@@ -49,16 +51,52 @@ FindSetting(const char *name)
 #endif
 }
 
+/* 16: what is checked for a query's relations has a list of its own */
+#if PG_VERSION_NUM >= 160000
+#define CHECK_PERMISSIONS_PARAMETERS \
+	List *rangeTable, List *rights, bool raises
+#define CHECK_PERMISSIONS_ARGUMENTS rangeTable, rights, raises
+#define RIGHTS_OF_QUERY rights
+#define RightsOf(statement) ((statement)->permInfos)
+#else
+#define CHECK_PERMISSIONS_PARAMETERS List *rangeTable, bool raises
+#define CHECK_PERMISSIONS_ARGUMENTS rangeTable, raises
+#define RIGHTS_OF_QUERY NIL
+#define RightsOf(statement) NIL
+#endif
+
 /* The role whose rights count for a relation of a query, InvalidOid: current. */
 static inline Oid
-CheckedRole(const PlannedStmt *statement, const RangeTblEntry *entry)
+CheckedRole(List *rights, const RangeTblEntry *entry)
 {
 #if PG_VERSION_NUM >= 160000
 	if (entry->perminfoindex == 0)
 		return InvalidOid;
-	return getRTEPermissionInfo(statement->permInfos, (RangeTblEntry *) entry)->checkAsUser;
+	return getRTEPermissionInfo(rights, (RangeTblEntry *) entry)->checkAsUser;
 #else
 	return entry->checkAsUser;
+#endif
+}
+
+/* Does the query name the relation, and not just the table it is a part of? */
+static inline bool
+IsNamedInQuery(const RangeTblEntry *entry)
+{
+#if PG_VERSION_NUM >= 160000
+	return entry->perminfoindex != 0;
+#else
+	return entry->requiredPerms != 0;
+#endif
+}
+
+/* Does the role own a relation, or is it a member of the role that does? */
+static inline bool
+OwnsRelation(Oid relid, Oid role)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_ownercheck(RelationRelationId, relid, role);
+#else
+	return pg_class_ownercheck(relid, role);
 #endif
 }
 

@@ -7,18 +7,54 @@
  * one who started are not checked again.  So it is noted who acts when a query
  * starts, and one under row security is refused when it is asked to go on for
  * somebody else.
+ *
+ * Nor does it start at all where it names a protected table and
+ *
+ * - the login role is bound to a user, and bypasses row security by now; or
+ * - nobody is signed in, and tenancy.missing_identity says that this is an error.
+ *
+ * Both are asked of the statement and not of its rows, so an empty table and a
+ * condition that finds nothing make no difference.
  */
 #include "postgres.h"
 
+#include "access/parallel.h"
+#include "access/table.h"
+#include "catalog/namespace.h"
+#include "commands/extension.h"
 #include "executor/executor.h"
 #include "lib/ilist.h"
 #include "miscadmin.h"
+#include "rewrite/rowsecurity.h"
+#include "utils/acl.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/rel.h"
 #include "utils/rls.h"
 
+#include "access.h"
 #include "compat.h"
 #include "execution.h"
 #include "identity.h"
+#include "privileged.h"
+
+/* The policy that makes a table a protected one; see sql/70_protection.sql. */
+#define FLOOR	"tenancy_floor"
+
+/* tenancy.missing_identity */
+typedef enum MissingIdentity
+{
+	MISSING_EMPTY,
+	MISSING_ERROR
+} MissingIdentity;
+
+static const struct config_enum_entry missingIdentityOptions[] = {
+	{"empty", MISSING_EMPTY, false},
+	{"error", MISSING_ERROR, false},
+	{NULL, 0, false}
+};
+
+static int	missingIdentity = MISSING_EMPTY;
 
 /* A query that has started while somebody acted; lives in the query's memory. */
 typedef struct StartedQuery
@@ -35,6 +71,7 @@ typedef struct StartedQuery
 static dlist_head startedQueries = DLIST_STATIC_INIT(startedQueries);
 static StartedQuery *running = NULL;	/* the innermost one, if any */
 
+static ExecutorCheckPerms_hook_type previousCheck = NULL;
 static ExecutorStart_hook_type previousStart = NULL;
 static ExecutorRun_hook_type previousRun = NULL;
 
@@ -52,13 +89,122 @@ isUnderRowSecurity(const StartedQuery *started)
 
 		if (entry->rtekind != RTE_RELATION)
 			continue;
-		user = CheckedRole(statement, entry);
+		user = CheckedRole(RightsOf(statement), entry);
 		if (check_enable_rls(entry->relid, OidIsValid(user) ? user : started->user,
 							 true) == RLS_ENABLED)
 			return true;
 	}
 	return false;
 }
+
+/* ---- what does not start ---- */
+
+/* A table that protect() was called for, or one of the extension's own. */
+typedef enum Protection
+{
+	UNPROTECTED,
+	PROTECTED,
+	OUR_OWN
+} Protection;
+
+static Protection
+protectionOf(Oid relid)
+{
+	Relation	relation = table_open(relid, NoLock);
+	Protection	protection = UNPROTECTED;
+	ListCell   *cell;
+
+	if (relation->rd_rel->relrowsecurity && relation->rd_rsdesc != NULL)
+	{
+		if (RelationGetNamespace(relation) == get_namespace_oid("tenancy", true))
+			protection = OUR_OWN;
+		foreach(cell, relation->rd_rsdesc->policies)
+			if (strcmp(((RowSecurityPolicy *) lfirst(cell))->policy_name, FLOOR) == 0)
+				protection = PROTECTED;
+	}
+	table_close(relation, NoLock);
+	return protection;
+}
+
+/*
+ * Has this login role, or the one it has set, gone past row security?  What a
+ * SECURITY DEFINER function may do is not the login's.
+ */
+static bool
+loginBypasses(void)
+{
+	return has_bypassrls_privilege(GetSessionUserId()) ||
+		(GetOuterUserId() != GetSessionUserId() &&
+		 has_bypassrls_privilege(GetOuterUserId()));
+}
+
+static void
+refuseBypass(void)
+{
+	Identity	role;
+
+	IdentityReadRole(&role);
+	if (AccessIsBound(AccessCurrent(&role)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("role \"%s\" is bound to a user, and bypasses row security",
+						GetUserNameFromId(GetSessionUserId(), false)),
+				 errhint("Ask the administrator to take SUPERUSER or BYPASSRLS away, or to call tenancy.unbind_role().")));
+}
+
+/* The owner works on a table, and does not ask for rows. */
+static void
+refuseNobody(Oid relid, Oid user)
+{
+	Identity	who;
+
+	if (OwnsRelation(relid, user) || check_enable_rls(relid, user, true) != RLS_ENABLED)
+		return;
+	IdentityRead(&who);
+	if (!AccessHolds(AccessCurrent(&who)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
+				 errmsg("nobody is signed in"),
+				 errdetail("Table \"%s\" is protected.", get_rel_name(relid)),
+				 errhint("Sign in with tenancy.authenticate(), tenancy.act_as() or SET LOCAL tenancy.user_id in the same transaction.")));
+}
+
+/*
+ * Asked where PostgreSQL checks the rights on a statement's tables, which it
+ * does for COPY, too.  Foreign keys look at all rows, on nobody's behalf.
+ */
+static bool
+checkPermissions(CHECK_PERMISSIONS_PARAMETERS)
+{
+	bool		bypasses = loginBypasses();
+	ListCell   *cell;
+
+	if (previousCheck && !previousCheck(CHECK_PERMISSIONS_ARGUMENTS))
+		return false;
+	if ((!bypasses && missingIdentity == MISSING_EMPTY) || !raises ||
+		InNoForceRLSOperation() || IsParallelWorker() ||
+		PrivilegedIsRunning() || creating_extension)
+		return true;
+	foreach(cell, rangeTable)
+	{
+		const RangeTblEntry *entry = lfirst_node(RangeTblEntry, cell);
+		Protection	protection;
+		Oid			user;
+
+		/* partitions come with the table that was named */
+		if (entry->rtekind != RTE_RELATION || !IsNamedInQuery(entry))
+			continue;
+		protection = protectionOf(entry->relid);
+		user = CheckedRole(RIGHTS_OF_QUERY, entry);
+		if (bypasses && protection != UNPROTECTED)
+			refuseBypass();
+		if (missingIdentity == MISSING_ERROR && protection == PROTECTED)
+			refuseNobody(entry->relid, OidIsValid(user) ? user : GetUserId());
+	}
+	return true;
+}
+
+/* ---- what goes on ---- */
 
 static void
 forgetQuery(void *arg)
@@ -70,7 +216,7 @@ forgetQuery(void *arg)
 
 /* Note on whose behalf a query starts. */
 static void
-rememberQuery(QueryDesc *queryDesc)
+rememberQuery(QueryDesc *queryDesc, const Identity *who)
 {
 	MemoryContext context = queryDesc->estate->es_query_cxt;
 	StartedQuery *started = MemoryContextAllocZero(context, sizeof(StartedQuery));
@@ -79,7 +225,7 @@ rememberQuery(QueryDesc *queryDesc)
 	started->context = context;
 	started->user = GetUserId();
 	started->epoch = IdentityEpoch();
-	IdentityRead(&started->who);
+	started->who = *who;
 	dlist_push_head(&startedQueries, &started->node);
 	started->forget.func = forgetQuery;
 	started->forget.arg = started;
@@ -121,7 +267,10 @@ ExecutionRequireSameIdentity(void)
 	IdentityRead(&who);
 	if (memcmp(&who, &running->who, sizeof(who)) == 0)
 		running->epoch = IdentityEpoch();
-	else if (isUnderRowSecurity(running))
+	/* what nobody's query has read already is nothing */
+	else if (!(running->who.kind == IDENTITY_ROLE &&
+			   AccessOfRole(&running->who) != BINDING_EXISTS) &&
+			 isUnderRowSecurity(running))
 		ExecutionRefuseIdentity();
 }
 
@@ -138,16 +287,19 @@ ExecutionOwns(MemoryContext context)
 static void
 executorStart(QueryDesc *queryDesc, int eflags)
 {
-	bool		signedIn = IdentityDropEnded();
+	Identity	who;
 
+	IdentityDropEnded();
 	if (previousStart)
 		previousStart(queryDesc, eflags);
 	else
 		standard_ExecutorStart(queryDesc, eflags);
 
 	/* what nobody's query has read already is nothing; foreign keys look at all */
-	if (signedIn && !InNoForceRLSOperation())
-		rememberQuery(queryDesc);
+	IdentityRead(&who);
+	if (!InNoForceRLSOperation() &&
+		(who.kind != IDENTITY_ROLE || AccessOfRole(&who) != BINDING_NONE))
+		rememberQuery(queryDesc, &who);
 }
 
 static void
@@ -188,6 +340,14 @@ executorRun(EXECUTOR_RUN_PARAMETERS)
 void
 ExecutionInit(void)
 {
+	/* whoever sets it makes their own statements fail */
+	DefineCustomEnumVariable("tenancy.missing_identity",
+							 "What a statement on a protected table does when nobody is signed in.",
+							 "Finds nothing (empty), or fails (error).",
+							 &missingIdentity, MISSING_EMPTY, missingIdentityOptions,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
+	previousCheck = ExecutorCheckPerms_hook;
+	ExecutorCheckPerms_hook = checkPermissions;
 	previousStart = ExecutorStart_hook;
 	ExecutorStart_hook = executorStart;
 	previousRun = ExecutorRun_hook;

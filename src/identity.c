@@ -10,6 +10,11 @@
  *						the user named to act_as()
  *	tenancy.user_id		SET LOCAL by a role that was granted the parameter
  *
+ * Where neither counts, the login role is left, which may be bound to a user
+ * (tenancy.bind_role()).  It is the session's user and not the current one, so
+ * no SET ROLE and no SECURITY DEFINER function changes it; whom it stands for is
+ * part of its access set (access.c).
+ *
  * The invariant: a value counts only in the transaction that set it.  The
  * settings' own stacks tell whether that is this one.  The exception is a
  * session-wide identity, which carries the number of the current series; an
@@ -30,6 +35,7 @@
 #include "compat.h"
 #include "credential.h"
 #include "identity.h"
+#include "invalidation.h"
 #include "privileged.h"
 
 /* What a setting says, taken apart when it is set; in memory of the setting. */
@@ -54,6 +60,7 @@ static struct config_generic *identityRecord;
 static struct config_generic *userRecord;
 
 static uint64 epoch = 1;		/* see IdentityEpoch() */
+static Oid	sessionUser = InvalidOid;	/* in this epoch */
 static void (*listener) (void) = NULL;
 static uint32 series = 1;		/* of session-wide identities */
 static bool changed = false;	/* identity set in this transaction */
@@ -288,13 +295,23 @@ currentClaim(void)
 }
 
 void
+IdentityReadRole(Identity *who)
+{
+	memset(who, 0, sizeof(*who));
+	who->kind = IDENTITY_ROLE;
+	who->subject = RoleAsId(GetSessionUserId());
+}
+
+void
 IdentityRead(Identity *who)
 {
 	const Claim *claim = currentClaim();
 
-	memset(who, 0, sizeof(*who));
-	if (claim != NULL)
+	if (claim == NULL)
+		IdentityReadRole(who);
+	else
 	{
+		memset(who, 0, sizeof(*who));
 		who->kind = claim->kind;
 		who->subject = claim->subject;
 		who->credential = claim->credential;
@@ -315,6 +332,12 @@ IdentityCount(void)
 uint64
 IdentityEpoch(void)
 {
+	/* SET SESSION AUTHORIZATION tells nobody */
+	if (unlikely(sessionUser != GetSessionUserId()))
+	{
+		sessionUser = GetSessionUserId();
+		mayHaveChanged();
+	}
 	return epoch;
 }
 
@@ -337,12 +360,11 @@ dropIdentity(bool everything)
 		writeSetting("tenancy.user_id", "", false);
 }
 
-bool
+void
 IdentityDropEnded(void)
 {
 	if (!IsInParallelMode())
 		dropIdentity(false);
-	return identityClaim != NULL || userClaim != NULL;
 }
 
 static void

@@ -11,6 +11,7 @@
 typedef enum IdentityKind
 {
 	IDENTITY_NOBODY,
+	IDENTITY_ROLE,				/* whom the login role is bound to, if anybody */
 	IDENTITY_USER,				/* asserted by a trusted role */
 	IDENTITY_SESSION,			/* signed in with a session token */
 	IDENTITY_TOKEN				/* signed in with a project token */
@@ -20,7 +21,7 @@ typedef enum IdentityKind
 typedef struct Identity
 {
 	IdentityKind kind;
-	pg_uuid_t	subject;		/* the user, or the token's project */
+	pg_uuid_t	subject;		/* the user, the token's project, or the role */
 	pg_uuid_t	credential;		/* row of the session or token, or zeros */
 	bool		narrowed;		/* is there a current project? */
 	pg_uuid_t	project;		/* that project, or zeros */
@@ -37,14 +38,17 @@ typedef struct IdentityCounters
 extern void IdentityInit(void);
 extern IdentityCounters IdentityCount(void);
 
-/* Answers NOBODY for every doubtful state. */
+/*
+ * Answers NOBODY for every doubtful state, and the login role where nobody has
+ * signed in.
+ */
 extern void IdentityRead(Identity *who);
 
-/*
- * Empties settings that no longer count, unless in parallel mode; is there any
- * left that may?
- */
-extern bool IdentityDropEnded(void);
+/* The identity that nobody's having signed in leaves. */
+extern void IdentityReadRole(Identity *who);
+
+/* Empties settings that no longer count, unless in parallel mode. */
+extern void IdentityDropEnded(void);
 
 /* Rises whenever IdentityRead() may answer something else. */
 extern uint64 IdentityEpoch(void);

@@ -14,6 +14,7 @@
 #include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "common/hashfn.h"
 #include "executor/spi.h"
@@ -22,6 +23,7 @@
 #include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/rel.h"
+#include "utils/syscache.h"
 
 #include "invalidation.h"
 
@@ -35,6 +37,7 @@ static InvalidationListener listener = NULL;
 
 static int	sent = 0;			/* keys sent by this transaction */
 static bool wholesale = false;	/* this transaction has sent BROADCAST */
+static uint64 roles = 1;		/* see InvalidationOfRoles() */
 
 PG_FUNCTION_INFO_V1(tenancy_send_invalidation);
 
@@ -47,10 +50,18 @@ PG_FUNCTION_INFO_V1(tenancy_send_invalidation);
 static void
 relcacheCallback(Datum arg, Oid relid)
 {
+	if (!(relid & KEY_BIT))
+		roles++;
 	if (relid == InvalidOid || relid == BROADCAST)
 		listener(INVALIDATE_ALL);
 	else if (relid & KEY_BIT)
 		listener(relid);
+}
+
+static void
+rolesCallback(Datum arg, int cacheid, uint32 hashvalue)
+{
+	roles++;
 }
 
 /* A finished or failed transaction starts counting anew. */
@@ -93,15 +104,24 @@ InvalidationListen(InvalidationListener newListener)
 	Assert(listener == NULL);
 	listener = newListener;
 	CacheRegisterRelcacheCallback(relcacheCallback, (Datum) 0);
+	CacheRegisterSyscacheCallback(AUTHOID, rolesCallback, (Datum) 0);
+	CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, rolesCallback, (Datum) 0);
+	CacheRegisterSyscacheCallback(PARAMETERACLNAME, rolesCallback, (Datum) 0);
 }
 
-/* InvalidationKey -- the key of a user, organization, project or session. */
+/* InvalidationKey -- the key of a user, organization, project, session or role. */
 uint32
 InvalidationKey(const pg_uuid_t *id)
 {
 	uint32		key = hash_bytes(id->data, UUID_LEN) | KEY_BIT;
 
 	return key == BROADCAST ? BROADCAST + 1 : key;
+}
+
+uint64
+InvalidationOfRoles(void)
+{
+	return roles;
 }
 
 /*
@@ -156,16 +176,33 @@ announceColumn(Relation rel, HeapTuple tuple, int column)
 {
 	bool		isnull;
 	Datum		value;
+	pg_uuid_t	role;
 
 	value = heap_getattr(tuple, column, RelationGetDescr(rel), &isnull);
-	if (!isnull)
+	if (isnull)
+		return;
+	if (SPI_gettypeid(RelationGetDescr(rel), column) == UUIDOID)
 		announce(InvalidationKey(DatumGetUUIDP(value)));
+	else
+	{
+		role = RoleAsId(DatumGetObjectId(value));
+		announce(InvalidationKey(&role));
+	}
+}
+
+static bool
+holdsKeys(Relation rel, int column)
+{
+	Oid			type = column > 0 ? SPI_gettypeid(RelationGetDescr(rel), column) : InvalidOid;
+
+	return type == UUIDOID || type == OIDOID;
 }
 
 /*
  * tenancy_send_invalidation -- trigger: announce who is touched by a change.
  *
- * AFTER ROW, with the names of the uuid columns that hold keys as arguments;
+ * AFTER ROW, with the names of the columns that hold keys as arguments: uuids,
+ * and oids of roles;
  * AFTER TRUNCATE, it announces everything.  Must be ENABLE ALWAYS, so that
  * logical replication and session_replication_role do not silence it.
  */
@@ -192,10 +229,10 @@ tenancy_send_invalidation(PG_FUNCTION_ARGS)
 		int			column = SPI_fnumber(RelationGetDescr(rel),
 										 trigger->tg_trigger->tgargs[i]);
 
-		if (column <= 0 || SPI_gettypeid(RelationGetDescr(rel), column) != UUIDOID)
+		if (!holdsKeys(rel, column))
 			ereport(ERROR,
 					(errcode(ERRCODE_UNDEFINED_COLUMN),
-					 errmsg("column \"%s\" of relation \"%s\" is not a uuid column",
+					 errmsg("column \"%s\" of relation \"%s\" holds no keys",
 							trigger->tg_trigger->tgargs[i],
 							RelationGetRelationName(rel))));
 		announceColumn(rel, trigger->tg_trigtuple, column);

@@ -88,6 +88,13 @@ askedPermission(FunctionCallInfo fcinfo)
 	return asked->permission;
 }
 
+/* A login role that is bound to a user sees and writes rows, and no more. */
+static bool
+isOpenTo(const Permission *permission, const Identity *who)
+{
+	return who->kind != IDENTITY_ROLE || strcmp(permission->name, "project.view") == 0;
+}
+
 /* The rule itself. */
 static bool
 isPermitted(const Permission *permission, AccessTarget target)
@@ -137,7 +144,8 @@ tenancy_can(PG_FUNCTION_ARGS)
 	permission = askedPermission(fcinfo);
 	IdentityRead(&who);
 	target = reach(AccessCurrent(&who), permission, PG_GETARG_UUID_P(1));
-	PG_RETURN_BOOL(target.kind != TARGET_NONE && isPermitted(permission, target));
+	PG_RETURN_BOOL(target.kind != TARGET_NONE &&
+				   isOpenTo(permission, &who) && isPermitted(permission, target));
 }
 
 /*
@@ -176,6 +184,12 @@ tenancy_require(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_NO_DATA_FOUND),
 				 errmsg("%s does not exist", kind)));
+	if (!isOpenTo(permission, &who))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for %s", kind),
+				 errdetail("A login role that is bound to a user runs no commands."),
+				 errhint("Sign in.")));
 	if (!isPermitted(permission, target))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),

@@ -44,6 +44,7 @@
 
 PG_FUNCTION_INFO_V1(tenancy_project_support);
 PG_FUNCTION_INFO_V1(tenancy_organization_support);
+PG_FUNCTION_INFO_V1(tenancy_write_support);
 
 /* ---- the predicate ---- */
 
@@ -359,6 +360,18 @@ Datum
 tenancy_project_support(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_POINTER(support((Node *) PG_GETARG_POINTER(0), TARGET_PROJECT));
+}
+
+/*
+ * tenancy_write_support -- planner support of can_write: none.
+ *
+ * A statement that only inserts calls nothing else of ours before it starts, and
+ * the planner's question has the library loaded by then.
+ */
+Datum
+tenancy_write_support(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_POINTER(NULL);
 }
 
 /* tenancy_organization_support -- planner support of is_member. */

@@ -19,12 +19,24 @@
 #include "compat.h"
 #include "privileged.h"
 
+#define RESTRICTION		"restrict_nonsystem_relation_kind"
+
 /* Until the nest level ends. */
 static void
 set(const char *name, const char *value)
 {
 	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_SAVE, true, 0, false);
+}
+
+/* pg_dump forbids itself to read views, and ours are read on its behalf. */
+static bool
+isRestricted(void)
+{
+	/* younger than the first releases that have our major versions */
+	const char *value = GetConfigOption(RESTRICTION, true, false);
+
+	return value != NULL && *value != '\0';
 }
 
 void
@@ -37,6 +49,8 @@ PrivilegedBegin(PrivilegedState *state)
 						   SECURITY_RESTRICTED_OPERATION);
 	state->settings = NewGUCNestLevel();
 	set("search_path", "pg_catalog, pg_temp");
+	if (isRestricted())
+		set(RESTRICTION, "");
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 }
@@ -48,6 +62,13 @@ PrivilegedEnd(PrivilegedState *state)
 		elog(ERROR, "SPI_finish failed");
 	AtEOXact_GUC(false, state->settings);
 	SetUserIdAndSecContext(state->user, state->securityContext);
+}
+
+bool
+PrivilegedIsRunning(void)
+{
+	return GetUserId() == BOOTSTRAP_SUPERUSERID && InLocalUserIdChange() &&
+		InSecurityRestrictedOperation();
 }
 
 /* Is there a plan that can be executed as it is? */

@@ -18,6 +18,9 @@ typedef struct PrivilegedState
 extern void PrivilegedBegin(PrivilegedState *state);
 extern void PrivilegedEnd(PrivilegedState *state);
 
+/* Is what runs now such a query, or as privileged as one? */
+extern bool PrivilegedIsRunning(void);
+
 /*
  * Ask through a plan that is prepared at the first call.  InvalidSnapshot
  * asks for the newest committed state.  The result is in SPI_tuptable.

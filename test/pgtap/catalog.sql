@@ -45,6 +45,7 @@ SELECT isnt(obj_description('tenancy'::regnamespace, 'pg_namespace'), NULL, 'the
 -- have another one; UNSAFE is the default, so whoever is not VOLATILE must be SAFE.
 SELECT set_eq($$SELECT proname FROM functions WHERE provolatile = 'v' AND NOT is_internal$$, $$VALUES
 	('accept_invite'), ('accept_invite_as_new_user'), ('act_as'), ('add_project_member'), ('assign_owner'), ('authenticate'),
+	('bind_role'), ('unbind_role'),
 	('claim_notifications'), ('complete_notification'), ('fail_notification'), ('forget_user'), ('grant_mailer'), ('release_notification'), ('requeue_notification'),
 	('revoke_session'), ('update_my_name'),
 	('create_invite'), ('create_invites'), ('create_organization'), ('create_project'), ('create_session'), ('create_user'),
@@ -112,7 +113,7 @@ SELECT is_empty($$SELECT signature FROM functions WHERE is_internal AND is_publi
 SELECT is_empty($$SELECT signature FROM functions WHERE is_public AND 'internal'::regtype = ANY (proargtypes)$$, 'CVE-2026-14680: nor do they take internal arguments');
 SELECT set_eq($$SELECT proname FROM functions WHERE NOT is_internal AND NOT is_public$$, $$VALUES
 	('access_at'), ('preview_set_plan'), ('act_as'), ('assign_owner'), ('create_session'), ('create_user'), ('delete_user'), ('grant_application'), ('prove_isolation'), ('revoke_sessions'),
-	('set_plan'), ('set_user_active'), ('forget_user'), ('grant_mailer'), ('claim_notifications'), ('complete_notification'),
+	('set_plan'), ('set_user_active'), ('forget_user'), ('bind_role'), ('unbind_role'), ('grant_mailer'), ('claim_notifications'), ('complete_notification'),
 	('fail_notification'), ('release_notification'), ('requeue_notification'), ('check_integrity'), ('purge')$$, 'trusted functions are not PUBLIC''s');
 SELECT is_empty($$SELECT signature, a.grantee::regrole FROM functions f, aclexplode(f.proacl) a WHERE a.grantee NOT IN (0, f.proowner)
 				  AND (f.proname, a.grantee) <> ('_stats', 'pg_monitor'::regrole)$$,
@@ -124,7 +125,8 @@ SELECT is_empty($$SELECT name FROM relations WHERE relkind = 'S'$$, 'no sequence
 SELECT is_empty($$SELECT name FROM relations WHERE relkind NOT IN ('r', 'v', 'c')$$, 'tables and views only');
 SELECT is_empty($$SELECT name FROM ours_tables WHERE NOT (relrowsecurity AND relforcerowsecurity)$$, 'attack 57: row security is on and forced for every table');
 SELECT is_empty($$SELECT name FROM ours_tables WHERE oid <> ALL (SELECT unnest(extconfig) FROM pg_extension WHERE extname = 'tenancy')$$, 'attack 162: every table is dumped');
-SELECT is_empty($$SELECT c FROM pg_extension, unnest(extcondition) c WHERE extname = 'tenancy' AND c <> ''$$, 'with all of its rows');
+SELECT is_empty($$SELECT t FROM pg_extension, unnest(extconfig, extcondition) c (t, condition) WHERE extname = 'tenancy' AND c.condition <> '' AND t <> 'tenancy.role_bindings'::regclass$$,
+				'with all of its rows, but for bindings that are not in force');
 SELECT is_empty($$SELECT name FROM ours_tables t WHERE NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conrelid = t.oid AND c.contype = 'p')$$, 'every table has a primary key');
 SELECT is_empty($$SELECT name FROM ours_tables WHERE relpersistence <> 'p'$$, 'every table is durable');
 SELECT is_empty($$SELECT t.name, p.polname FROM ours_tables t JOIN pg_policy p ON p.polrelid = t.oid WHERE p.polcmd <> 'r'$$, 'policies let read, and never write');
@@ -158,7 +160,7 @@ SELECT is_empty($$SELECT conrelid::regclass, conname FROM pg_constraint WHERE co
 
 -- Triggers.
 SELECT set_eq($$SELECT DISTINCT t.relname FROM ours_tables t JOIN pg_trigger g ON g.tgrelid = t.oid WHERE g.tgfoid = 'tenancy._send_invalidation'::regproc$$,
-			  $$VALUES ('users'::name), ('organizations'), ('memberships'), ('projects'), ('project_memberships'), ('project_tokens'), ('sessions')$$,
+			  $$VALUES ('users'::name), ('organizations'), ('memberships'), ('projects'), ('project_memberships'), ('project_tokens'), ('sessions'), ('role_bindings')$$,
 			  'what decides who sees what announces its changes');
 SELECT is_empty($$SELECT g.tgrelid::regclass, g.tgname FROM pg_trigger g WHERE g.tgfoid = 'tenancy._send_invalidation'::regproc AND g.tgenabled <> 'A'$$,
 				'and does so always, on a subscriber, too');
@@ -173,7 +175,7 @@ SELECT is_empty($$SELECT DISTINCT v.refobjid::regclass FROM pg_rewrite r JOIN pg
 					AND NOT EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = v.refobjid AND g.tgfoid = 'tenancy._send_invalidation'::regproc)$$,
 				'every table that the view access reads is among them');
 SELECT is_empty($$SELECT g.tgrelid::regclass, g.tgname FROM pg_trigger g WHERE g.tgrelid IN (SELECT oid FROM ours_tables) AND NOT g.tgisinternal
-				  AND g.tgfoid NOT IN ('tenancy._send_invalidation'::regproc, 'tenancy._replace_plan'::regproc) AND g.tgenabled <> 'O'$$, 'guards do not fire in a restore with replication role replica');
+				  AND g.tgfoid NOT IN ('tenancy._send_invalidation'::regproc, 'tenancy._replace_plan'::regproc, 'tenancy._find_bound_role'::regproc) AND g.tgenabled <> 'O'$$, 'guards do not fire in a restore with replication role replica');
 
 -- The audit log.
 SELECT set_eq($$SELECT relname FROM ours_tables t WHERE NOT EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = t.oid AND g.tgfoid = 'tenancy._record_changes'::regproc)$$,
@@ -194,8 +196,8 @@ SELECT ok(pg_get_functiondef('tenancy.access_at'::regproc) LIKE '%' || regexp_re
 
 -- Views.
 SELECT is_empty($$SELECT name FROM relations WHERE relkind = 'v' AND NOT coalesce('security_invoker=true' = ANY (reloptions), false)
-				  AND relname NOT IN ('access', 'dead_notifications', 'protected_tables', 'permission_matrix')$$, 'attack 84: views read with the rights of whoever asks');
-SELECT ok(NOT has_table_privilege('public', v, 'SELECT'), 'the view ' || v || ' is nobody''s') FROM unnest('{tenancy.access,tenancy.dead_notifications,tenancy.stats}'::text[]) v;
+				  AND relname NOT IN ('access', 'bound_roles', 'dead_notifications', 'protected_tables', 'permission_matrix')$$, 'attack 84: views read with the rights of whoever asks');
+SELECT ok(NOT has_table_privilege('public', v, 'SELECT'), 'the view ' || v || ' is nobody''s') FROM unnest('{tenancy.access,tenancy.bound_roles,tenancy.dead_notifications,tenancy.stats}'::text[]) v;
 SELECT is_empty($$SELECT v.refobjid::regclass FROM pg_rewrite r JOIN pg_depend v ON v.classid = 'pg_rewrite'::regclass AND v.objid = r.oid
 				  JOIN ours_tables t ON t.oid = v.refobjid
 				  WHERE r.ev_class IN ('tenancy.protected_tables'::regclass, 'tenancy.permission_matrix'::regclass)$$, 'the other two read none of our tables');

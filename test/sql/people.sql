@@ -49,7 +49,7 @@ RESET ROLE;
 SELECT tenancy.claim_notifications(1) IS NOT NULL;
 UPDATE tenancy.notifications SET dead_at = clock_timestamp(), claimed_at = NULL WHERE recipient = 'mia@regress.example' AND kind = 'member_joined';
 SELECT count(*) > 2 AS found FROM tenancy.notifications n WHERE n::text ~ 'mia@|Mia';
-INSERT INTO tenancy.role_bindings VALUES ('regress_people_bi', id('mia'));
+INSERT INTO tenancy.role_bindings (role_name, user_id) VALUES ('regress_people_bi', id('mia'));
 SET ROLE :app;
 SELECT attempt(format('SELECT tenancy.forget_user(%L)', id('mia')));
 RESET ROLE;

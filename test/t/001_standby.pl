@@ -113,6 +113,29 @@ change('dba', "INSERT INTO secrets VALUES ('another session', tenancy.create_ses
 like(ask($standby, 'postgres', "BEGIN; SELECT tenancy.authenticate(secret('another session')); SELECT tenancy.sign_out()"),
 	qr/^ERROR:  25006:/m, 'a session cannot be revoked there');
 
+# A bound login role: bound, rebound and unbound on the primary.
+change('dba', "CREATE ROLE regress_bi LOGIN; GRANT SELECT ON events TO regress_bi");
+my $bi = $standby->background_psql('postgres', on_error_stop => 0, extra_params => [ '-U', 'regress_bi' ]);
+is($bi->query('SELECT count(*) FROM events'), '0', 'a login role is nobody');
+change('dba', "SELECT tenancy.bind_role('regress_bi', id('alice'))");
+is($bi->query('SELECT count(*) FROM events'), '2', 'until it is bound');
+$bi->query('BEGIN ISOLATION LEVEL REPEATABLE READ');
+is($bi->query('SELECT count(*) FROM events'), '2', 'an old snapshot');
+change('dba', "SELECT tenancy.bind_role('regress_bi', id('alice'), id('private'))");
+is($bi->query('SELECT count(*) FROM events'), '1', 'does not keep a binding alive');
+change('dba', "SELECT tenancy.bind_role('regress_bi', id('eve'))");
+is($bi->query('SELECT count(*) FROM events'), '0', 'rebound');
+$bi->query('COMMIT');
+change('dba', "SELECT tenancy.bind_role('regress_bi', id('alice'))");
+is($bi->query('SELECT count(*) FROM events'), '2', 'and back');
+change('dba', "CREATE TABLE more (project_id uuid NOT NULL); SELECT tenancy.protect('more'); ALTER TABLE more OWNER TO regress_bi");
+is($bi->query('SELECT count(*) FROM events'), '0', 'it owns a protected table');
+change('dba', "DROP TABLE more");
+is($bi->query('SELECT count(*) FROM events'), '2', 'no more');
+change('dba', "SELECT tenancy.unbind_role('regress_bi')");
+is($bi->query('SELECT count(*) FROM events'), '0', 'unbound');
+$bi->quit;
+
 # Nothing can be changed here, and saying so tells nothing else.
 like(answer($standby, 'postgres', 'alice', "SELECT tenancy.rename_project(id('open'), 'x')"),
 	qr/^ERROR:  25006:/, 'commands are refused: read-only');

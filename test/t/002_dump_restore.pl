@@ -47,7 +47,10 @@ SELECT tenancy.complete_notification(id) FROM tenancy.notifications WHERE recipi
 SELECT tenancy.fail_notification(id, 'refused') FROM tenancy.notifications WHERE recipient = 'late@tap.example';
 INSERT INTO tenancy.notifications (kind, recipient, attempts, dead_at, last_error) VALUES ('member_joined', 'x@tap.example', 8, clock_timestamp(), 'refused');
 INSERT INTO tenancy.user_preferences VALUES (id('mia'), id('acme'), id('private')), (id('eve'), id('school'), NULL);
-INSERT INTO tenancy.role_bindings VALUES ('regress_bi', id('mia'), id('open')), ('regress_bi_all', id('adam'), NULL);
+CREATE ROLE regress_bi LOGIN;
+CREATE ROLE regress_bi_all LOGIN;
+SELECT tenancy.bind_role('regress_bi', id('mia'), id('open')), tenancy.bind_role('regress_bi_all', id('adam'));
+GRANT SELECT ON events TO regress_bi, regress_bi_all;
 INSERT INTO events VALUES (id('class'), 3);
 CREATE TABLE settings (organization_id uuid NOT NULL, value text);
 SELECT tenancy.protect_by_organization('settings');
@@ -189,5 +192,43 @@ is($node->safe_psql('plain', q(SELECT count(*) FROM pg_trigger WHERE tgname LIKE
 $node->safe_psql('postgres', "GRANT USAGE ON SCHEMA public TO regress_tap");
 $node->command_fails_like([ 'pg_dump', '-U', 'regress_tap', '-t', 'events', 'original' ],
 	qr/row-level security/, 'a dump by the application fails instead of losing rows');
+
+# Bound roles: what was in force is, also where the role has another oid by now; what
+# was not is left behind, and where the role is missing it counts for nothing.
+sub seen_by
+{
+	my ($role, $database) = @_;
+	return $node->safe_psql($database, "SELECT string_agg(n::text, ',' ORDER BY n) FROM events",
+		extra_params => [ '-U', $role ]);
+}
+is(seen_by('regress_bi', $_), '1', "$_: a bound role sees its project") foreach 'original', 'plain', 'parallel';
+is(seen_by('regress_bi_all', $_), '1,2', "$_: a bound role sees all that its user does") foreach 'original', 'plain', 'parallel';
+$node->safe_psql('original', <<'SQL');
+CREATE ROLE regress_dropped LOGIN;
+CREATE ROLE regress_old_name LOGIN;
+CREATE ROLE regress_absent LOGIN;
+CREATE ROLE regress_reborn LOGIN;
+GRANT SELECT ON events TO PUBLIC;
+SELECT tenancy.bind_role(r::regrole, id('alice')) FROM unnest('{regress_dropped,regress_old_name,regress_absent,regress_reborn}'::text[]) r;
+DROP ROLE regress_dropped;
+CREATE ROLE regress_dropped LOGIN;
+ALTER ROLE regress_old_name RENAME TO regress_new_name;
+CREATE ROLE regress_old_name LOGIN;
+SQL
+my %seen = (regress_dropped => '', regress_old_name => '', regress_new_name => '', regress_absent => '1,2', regress_reborn => '1,2');
+is(seen_by($_, 'original'), $seen{$_}, "before the dump: $_") foreach sort keys %seen;
+dump_of('original');
+# another cluster: one role is missing there, another has another oid
+$node->safe_psql('original', 'DROP OWNED BY regress_absent, regress_reborn; DROP ROLE regress_absent, regress_reborn');
+$node->safe_psql('postgres', 'CREATE ROLE regress_reborn LOGIN');
+is(seen_by('regress_reborn', 'original'), '', 'a later role of the name is not bound here');
+$node->safe_psql('postgres', 'CREATE DATABASE elsewhere TEMPLATE template0');
+$node->command_ok([ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-f', "$dir/original.sql", 'elsewhere' ], 'restored elsewhere');
+is($node->safe_psql('elsewhere', 'SELECT role_name, user_name, problem FROM tenancy.bound_roles ORDER BY 1'),
+	"regress_absent|alice|there is no such role\nregress_bi|mia|\nregress_bi_all|adam|\nregress_reborn|alice|", 'the bindings there');
+$node->safe_psql('postgres', 'CREATE ROLE regress_absent LOGIN');
+is(seen_by($_, 'elsewhere'), $_ eq 'regress_reborn' ? '1,2' : '', "elsewhere: $_") foreach sort keys %seen;
+$node->safe_psql('elsewhere', "SELECT tenancy.bind_role('regress_absent', id('mia'))");
+is(seen_by('regress_absent', 'elsewhere'), '1,2,3', 'and bound again');
 
 done_testing();

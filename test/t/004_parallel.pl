@@ -119,4 +119,35 @@ foreach my $mode ($serial, $parallel)
 		$mia->quit;
 	}
 }
+
+# A bound login role: workers find the binding themselves, and never another one
+# than their leader.
+$node->safe_psql('postgres', 'CREATE ROLE regress_bi LOGIN; GRANT SELECT ON events TO regress_bi');
+foreach my $mode ($serial, $parallel)
+{
+	my $name = $mode eq $serial ? 'serial' : 'parallel';
+	my $bi = $node->background_psql('postgres', on_error_stop => 0, extra_params => [ '-U', 'regress_bi' ]);
+	$bi->query("$mode; SET plan_cache_mode = force_generic_plan; PREPARE hot AS SELECT count(*), count(DISTINCT project_id), "
+		. "bool_and(tenancy.current_user_id() IS NULL), bool_and(tenancy.current_project_id() IS NULL) FROM events");
+	is($bi->query('EXECUTE hot'), '0|0||', "$name: not bound");
+	$node->safe_psql('postgres', "SELECT tenancy.bind_role('regress_bi', id('alice'))");
+	is($bi->query('EXECUTE hot'), '8002|2|f|t', "$name: bound");
+	$node->safe_psql('postgres', "SELECT tenancy.bind_role('regress_bi', id('alice'), id('open'))");
+	is($bi->query('EXECUTE hot'), '4001|1|f|f', "$name: bound, narrowed");
+	$bi->query('BEGIN ISOLATION LEVEL REPEATABLE READ');
+	is($bi->query('EXECUTE hot'), '4001|1|f|f', "$name: an old snapshot");
+	$node->safe_psql('postgres', "SELECT tenancy.bind_role('regress_bi', id('alice'), id('private'))");
+	is($bi->query('EXECUTE hot'), '0|0||', "$name: the old project and the new one have nothing in common");
+	$bi->query('COMMIT');
+	is($bi->query('EXECUTE hot'), '4001|1|f|f', "$name: rebound");
+	$bi->query('BEGIN');
+	$bi->query(sprintf($sign, "authenticate(secret('session'))"));
+	is($bi->query('EXECUTE hot'), '8002|2|f|t', "$name: signed in as somebody else");
+	$bi->query('COMMIT');
+	is($bi->query('EXECUTE hot'), '4001|1|f|f', "$name: and back");
+	$bi->quit;
+	# a session authorization that was set
+	is($node->safe_psql('postgres', "SET SESSION AUTHORIZATION regress_bi; $mode; SELECT count(*) FROM events"), '4001', "$name: as set");
+	$node->safe_psql('postgres', "SELECT tenancy.unbind_role('regress_bi')");
+}
 done_testing();

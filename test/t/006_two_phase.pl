@@ -131,6 +131,24 @@ all_see('', 'a deactivated user');
 $node->safe_psql('postgres', "BEGIN; SELECT tenancy.set_user_active(id('mia'), true); PREPARE TRANSACTION 'p'");
 is($reader{autocommit}->query($hot), '', 'a user whose activation is prepared');
 
+# A bound login role.
+$node->safe_psql('postgres', "CREATE ROLE regress_bi LOGIN; GRANT SELECT ON events TO regress_bi");
+my $bi = $node->background_psql('postgres', on_error_stop => 0, extra_params => [ '-U', 'regress_bi' ]);
+is($bi->query('SELECT count(*) FROM events'), '0', 'a login role is nobody');
+foreach my $change (
+	[ "SELECT tenancy.bind_role('regress_bi', id('alice'))", '0', '2' ],
+	[ "SELECT tenancy.bind_role('regress_bi', id('eve'))", '2', '0' ],
+	[ "SELECT tenancy.bind_role('regress_bi', id('alice'), id('open'))", '0', '1' ],
+	[ "SELECT tenancy.unbind_role('regress_bi')", '1', '0' ])
+{
+	my ($sql, $before, $after) = @$change;
+	$node->safe_psql('postgres', "BEGIN; $sql; PREPARE TRANSACTION 'b'");
+	is($bi->query('SELECT count(*) FROM events'), $before, "prepared: $sql");
+	$node->safe_psql('postgres', "COMMIT PREPARED 'b'");
+	is($bi->query('SELECT count(*) FROM events'), $after, "committed: $sql");
+}
+$bi->quit;
+
 # The same after a restart, which is when a prepared transaction is most needed.
 $_->quit foreach values %reader, $alice, $writer;
 $node->restart;

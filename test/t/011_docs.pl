@@ -140,7 +140,7 @@ sub shorten
 	my ($signature) = @_;
 
 	$signature =~ s/timestamp with time zone/timestamptz/g;
-	$signature =~ s/('\w[\w ]*')::[\w.]+/$1/g;
+	$signature =~ s/('\w[\w ]*'|NULL)::[\w.]+/$1/g;
 	if ($signature =~ s/ → record$//)
 	{
 		my @out = $signature =~ /OUT (\w+ \w+)/g;
