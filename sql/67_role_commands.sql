@@ -24,6 +24,7 @@ AS $$
 					WHEN r.rolname IN ('pg_execute_server_program', 'pg_read_server_files', 'pg_write_server_files') THEN 'reaches the files of the server'
 					WHEN EXISTS (SELECT FROM pg_parameter_acl p, aclexplode(p.paracl) a
 								 WHERE p.parname ~ '^tenancy[.](user_id|identity)$' AND a.grantee IN (0, r.oid)) THEN 'may say who is acting'
+					WHEN has_function_privilege(r.oid, 'tenancy.bind_role(regrole, uuid, uuid)', 'EXECUTE') THEN 'may bind roles'
 					-- through the index on what depends on a role
 					WHEN EXISTS (SELECT FROM pg_shdepend d
 								 JOIN pg_policy f ON f.polrelid = d.objid AND f.polname = 'tenancy_floor'
@@ -41,7 +42,6 @@ AS $$
 					  ORDER BY d.oid <> _role_problem.role, d.rolname LIMIT 1) END
 $$;
 COMMENT ON FUNCTION tenancy._role_problem(oid) IS 'Why a login role cannot stand for a user, or NULL.';
-REVOKE ALL ON FUNCTION tenancy._role_problem(oid) FROM PUBLIC;
 
 CREATE VIEW tenancy.bound_roles AS
 	SELECT b.role_name, b.role_oid, b.user_id, u.name AS user_name, b.project_id,

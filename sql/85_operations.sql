@@ -124,6 +124,13 @@ BEGIN
 							   WHERE a.user_id = s.user_id AND a.project_id = s.current_project_id
 								 AND a.organization_id IS NOT DISTINCT FROM s.current_organization_id));
 
+	-- A deactivated user may come back, and the binding with them.
+	RETURN QUERY
+		SELECT 'binding', format('role %I', b.role_name), format('is bound to the user %s in vain: %s', b.user_id, b.problem)
+		FROM tenancy.bound_roles b
+		JOIN tenancy.users u ON u.id = b.user_id AND u.is_active
+		WHERE b.problem IS NOT NULL;
+
 	RETURN QUERY
 		SELECT 'forgotten_user', 'user ' || u.id, 'was forgotten, and is active or was left a session'
 		FROM tenancy.users u

@@ -1340,6 +1340,7 @@ BEGIN
 	BEGIN
 		-- As in a new session of the role: what the caller has set counts for nothing.
 		SET LOCAL tenancy.project_id = '';
+		SET LOCAL tenancy.missing_identity = empty;
 		SET LOCAL row_security = on;
 		SET LOCAL session_replication_role = origin;
 		SET LOCAL lc_messages = 'C';

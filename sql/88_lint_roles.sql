@@ -118,6 +118,14 @@ AS $$
 	  AND (a.grantee = 0 OR a.privilege_type <> 'SET' OR p.parname <> 'tenancy.user_id'
 		   OR NOT has_function_privilege(a.grantee, 'tenancy.act_as(uuid, boolean)', 'EXECUTE'))
 	UNION ALL
+	-- Whoever binds a login of their own to anybody is them.
+	SELECT 'role_binder', 'role ' || tenancy._lint_role(a.grantee),
+		   'it may bind login roles to users, and so become any of them',
+		   format('REVOKE EXECUTE ON FUNCTION %s FROM %s CASCADE;', p.oid::regprocedure, tenancy._lint_role(a.grantee))
+	FROM pg_proc p
+	CROSS JOIN LATERAL aclexplode(p.proacl) a
+	WHERE p.pronamespace = 'tenancy'::regnamespace AND p.proname = 'bind_role' AND a.grantee NOT IN (0, p.proowner)
+	UNION ALL
 	-- A member of a trusted role can act as anybody, too.
 	SELECT 'trusted_by_membership', 'role ' || m.name,
 		   format('it can become %s, who may say who is acting: several logins share that trust', x.name),

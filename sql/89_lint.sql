@@ -75,6 +75,9 @@ CREATE VIEW tenancy.lint_rules WITH (security_invoker = true) AS
 		('owner_can_log_in', 'error', 'the owner of protected tables can log in, or be reached from a login'),
 		('identity_settable', 'error', 'somebody may set tenancy.user_id who was not given grant_application()'),
 		('identity_from_outside', 'info', 'a role that may say who is acting can log in from other machines'),
+		('role_binder', 'info', 'somebody who is no superuser may bind login roles to users'),
+		('bound_role_bypasses', 'error', 'a login role that is bound to a user bypasses row security'),
+		('binding_void', 'warning', 'the binding of a login role counts for nothing'),
 		('trusted_by_membership', 'warning', 'several logins share the right to say who is acting'),
 		('pooled_role', 'info', 'a role that may say who is acting seems to be used by a pool'),
 		('temporary_tables', 'warning', 'others may create temporary tables'),
@@ -111,7 +114,7 @@ BEGIN
 	IF has_function_privilege('tenancy.check_integrity()', 'EXECUTE') THEN
 		RETURN QUERY
 			SELECT 'integrity', c.object, c.rule || ': ' || c.problem, '-- SELECT * FROM tenancy.check_integrity()'
-			FROM tenancy.check_integrity() c WHERE c.rule NOT IN ('altered', 'not_checked')
+			FROM tenancy.check_integrity() c WHERE c.rule NOT IN ('altered', 'binding', 'not_checked')
 			UNION ALL
 			SELECT 'not_checked', c.object, c.problem, '-- give the function back to a superuser'
 			FROM tenancy.check_integrity() c WHERE c.rule = 'not_checked';
@@ -140,6 +143,21 @@ BEGIN
 	ELSE
 		RETURN QUERY SELECT 'not_checked', 'tables of tenancy', format('%s does not see all of their rows', current_user),
 							'-- let a superuser call lint()';
+	END IF;
+
+	IF has_table_privilege('tenancy.bound_roles', 'SELECT') THEN
+		RETURN QUERY
+			SELECT CASE WHEN r.rolsuper OR r.rolbypassrls THEN 'bound_role_bypasses' ELSE 'binding_void' END,
+				   'role ' || quote_ident(b.role_name),
+				   format('it is bound to the user %s and %s: %s', b.user_id,
+						  CASE WHEN r.rolsuper OR r.rolbypassrls THEN 'sees everything' ELSE 'stands for nobody' END, b.problem),
+				   CASE WHEN r.rolsuper OR r.rolbypassrls THEN format('ALTER ROLE %I NOSUPERUSER NOBYPASSRLS;', r.rolname)
+						ELSE format('DELETE FROM tenancy.role_bindings WHERE role_name = %L;', b.role_name) END
+			FROM tenancy.bound_roles b
+			LEFT JOIN pg_roles r ON r.oid = b.role_oid
+			WHERE b.problem IS NOT NULL;
+	ELSE
+		RETURN QUERY SELECT 'not_checked', 'view tenancy.bound_roles', format('%s may not read it', current_user), '-- let a superuser call lint()';
 	END IF;
 
 	-- pg_hba.conf is for superusers

@@ -14,7 +14,7 @@ DECLARE
 BEGIN
 	FOR f IN SELECT p.oid FROM pg_catalog.pg_proc p
 			 WHERE p.pronamespace = 'tenancy'::pg_catalog.regnamespace
-			   AND p.proname LIKE '\_%' AND p.proname NOT IN ('_permission_matrix', '_session_id')
+			   AND p.proname LIKE '\_%' AND p.proname NOT IN ('_permission_matrix', '_session_id', '_role_problem')
 	LOOP
 		EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', f);
 	END LOOP;

@@ -107,6 +107,7 @@ InvalidationListen(InvalidationListener newListener)
 	CacheRegisterSyscacheCallback(AUTHOID, rolesCallback, (Datum) 0);
 	CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, rolesCallback, (Datum) 0);
 	CacheRegisterSyscacheCallback(PARAMETERACLNAME, rolesCallback, (Datum) 0);
+	CacheRegisterSyscacheCallback(PROCOID, rolesCallback, (Datum) 0);
 }
 
 /* InvalidationKey -- the key of a user, organization, project, session or role. */

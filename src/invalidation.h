@@ -38,8 +38,8 @@ extern uint32 InvalidationKey(const pg_uuid_t *id);
 extern bool InvalidationIsWholesale(void);
 
 /*
- * Rises when a role, a membership, the right to set a parameter or an ordinary
- * relation, and so its owner, may have changed.
+ * Rises when a role, a membership, the right to set a parameter or to call a
+ * function, or an ordinary relation, and so its owner, may have changed.
  */
 extern uint64 InvalidationOfRoles(void);
 

@@ -103,7 +103,7 @@ SELECT is_empty($$SELECT t.name, p.polname FROM ours_tables t JOIN pg_policy p O
 
 -- Who may execute what.
 SELECT set_eq($$SELECT proname FROM functions WHERE is_internal AND is_public$$, $$VALUES
-	('_permission_matrix'), ('_session_id'), ('_check_column'), ('_prepare_column'), ('_policies'), ('_policy_names'), ('_policy_expressions'), ('_drop_policies'),
+	('_permission_matrix'), ('_session_id'), ('_role_problem'), ('_check_column'), ('_prepare_column'), ('_policies'), ('_policy_names'), ('_policy_expressions'), ('_drop_policies'),
 	('_create_policies'), ('_revoke_rights'), ('_protect'), ('_unprotect'),
 	('_shape'), ('_installed_shape'), ('_altered'), ('_lint_role'), ('_lint_protect'), ('_lint_protected'), ('_lint_relations'), ('_lint_tables'),
 	('_lint_keys'), ('_lint_policies'), ('_lint_views'), ('_lint_functions'), ('_lint_replication'), ('_lint_reach'), ('_lint_roles'),

@@ -75,7 +75,6 @@ SELECT tenancy.act_as(NULL);
 SELECT tenancy.bind_role(:'bi', :'bob');
 SELECT tenancy.unbind_role(:'bi');
 SELECT tenancy._find_bound_role();
-SELECT tenancy._role_problem(0);
 SELECT * FROM tenancy.bound_roles;
 SELECT * FROM tenancy.role_bindings;
 INSERT INTO tenancy.role_bindings VALUES ('regress_bound_roles_bi', NULL, :'bob');
@@ -331,6 +330,8 @@ SELECT asked, later FROM broken('GRANT SET ON PARAMETER tenancy.user_id TO PUBLI
 ROLLBACK TO s;
 SELECT asked, later FROM broken('GRANT regress_bound_roles_gateway TO regress_bound_roles_bi');
 ROLLBACK TO s;
+SELECT asked, later FROM broken('GRANT EXECUTE ON FUNCTION tenancy.bind_role(regrole, uuid, uuid) TO regress_bound_roles_bi');
+ROLLBACK TO s;
 -- what harms nobody harms no binding
 SELECT asked, later FROM broken('GRANT pg_read_all_data TO regress_bound_roles_bi', 'CREATE TABLE own (x integer)', 'ALTER TABLE own OWNER TO regress_bound_roles_bi');
 ROLLBACK TO s;
@@ -353,6 +354,10 @@ SELECT admin('GRANT SET ON PARAMETER tenancy.user_id TO regress_bound_roles_bi')
 SET tenancy.user_id = '00000000-0000-4000-8000-00000000000b';
 TABLE seen;
 SELECT admin('REVOKE SET ON PARAMETER tenancy.user_id FROM regress_bound_roles_bi') \gset
+TABLE seen;
+SELECT admin('GRANT EXECUTE ON FUNCTION tenancy.bind_role(regrole, uuid, uuid) TO regress_bound_roles_bi') \gset
+TABLE seen;
+SELECT admin('REVOKE EXECUTE ON FUNCTION tenancy.bind_role(regrole, uuid, uuid) FROM regress_bound_roles_bi') \gset
 TABLE seen;
 SELECT admin('ALTER ROLE regress_bound_roles_bi NOLOGIN') \gset
 TABLE seen;

@@ -74,6 +74,11 @@ SELECT broken('INSERT INTO tenancy.user_preferences VALUES (id(''mia''), id(''ri
 SELECT broken('INSERT INTO tenancy.user_preferences VALUES (id(''max''), id(''acme''), id(''hidden''))');
 SELECT broken('UPDATE tenancy.user_preferences SET current_project_id = id(''foreign'') WHERE user_id = id(''alice'')');
 SELECT broken('UPDATE tenancy.user_preferences SET current_organization_id = NULL WHERE user_id = id(''alice'')');
+-- bindings
+SELECT broken('INSERT INTO tenancy.role_bindings (role_name, user_id) VALUES (''regress_integrity_missing'', id(''mia''))');
+SELECT broken('CREATE ROLE regress_integrity_bi LOGIN', 'SELECT tenancy.bind_role(''regress_integrity_bi'', id(''mia''), id(''open''))', 'DELETE FROM tenancy.memberships WHERE user_id = id(''mia'') AND organization_id = id(''acme'')');
+SELECT broken('CREATE ROLE regress_integrity_bi LOGIN', 'SELECT tenancy.bind_role(''regress_integrity_bi'', id(''mia''))', 'ALTER ROLE regress_integrity_bi BYPASSRLS');
+SELECT broken('CREATE ROLE regress_integrity_bi LOGIN', 'SELECT tenancy.bind_role(''regress_integrity_bi'', id(''mia''))', 'SELECT tenancy.set_user_active(id(''mia''), false)');
 -- the forgotten
 SELECT broken('ALTER TABLE tenancy.users DROP CONSTRAINT users_forgotten_check', 'UPDATE tenancy.users SET forgotten_at = now() WHERE id = id(''eve'')');
 -- the extension's own objects

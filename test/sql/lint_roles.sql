@@ -38,6 +38,19 @@ SELECT planted('GRANT SET ON PARAMETER tenancy.identity TO regress_lint_roles_lo
 SELECT planted('GRANT ALTER SYSTEM ON PARAMETER tenancy.default_plan TO regress_lint_roles_login');
 SELECT planted('GRANT regress_lint_roles_app TO regress_lint_roles_login');
 
+-- attack 94: whom a login role stands for, when that cannot be any more
+\set bound 'SELECT tenancy.bind_role(''regress_lint_roles_login'', id(''mia''))'
+SELECT planted(:'bound');
+SELECT planted(:'bound', 'ALTER ROLE regress_lint_roles_login BYPASSRLS');
+SELECT planted(:'bound', 'ALTER ROLE regress_lint_roles_login RENAME TO regress_lint_roles_renamed');
+SELECT planted(:'bound', 'ALTER TABLE events OWNER TO regress_lint_roles_login');
+SELECT planted(:'bound', 'SELECT tenancy.set_user_active(id(''mia''), false)');
+SELECT planted('SELECT tenancy.bind_role(''regress_lint_roles_login'', id(''mia''), id(''open''))', 'DELETE FROM tenancy.memberships WHERE user_id = id(''mia'')');
+SELECT planted('GRANT EXECUTE ON FUNCTION tenancy.bind_role(regrole, uuid, uuid) TO regress_lint_roles_login');
+SELECT planted(:'bound', 'GRANT EXECUTE ON FUNCTION tenancy.bind_role(regrole, uuid, uuid) TO regress_lint_roles_login');
+SELECT planted('GRANT EXECUTE ON FUNCTION tenancy.bind_role(regrole, uuid, uuid) TO PUBLIC');
+SELECT role_name, problem FROM tenancy.bound_roles;
+
 -- attack 12: temporary tables
 SELECT format('GRANT TEMPORARY ON DATABASE %I TO PUBLIC', current_database()) AS fault \gset
 SELECT * FROM (SELECT regexp_replace(planted(:'fault'), 'database .*', 'database')) x;
