@@ -269,6 +269,13 @@ AS $$
 				  JOIN pg_proc p ON p.oid = d.refobjid AND p.pronamespace = 'tenancy'::regnamespace
 				  WHERE r.ev_class = v.oid AND p.proname IN ('can_view', 'can_edit', 'can_write', 'can_reach', 'is_member'))
 	UNION ALL
+	-- A report that has fallen behind its table, or out of its protection.
+	SELECT 'reporting_view', r.view::text, r.problem,
+		   CASE r.problem WHEN 'the source is not protected' THEN format('-- protect %s, or DROP VIEW %s', r.source, r.view)
+						  ELSE format('SELECT tenancy.refresh_reporting_view(%L);', r.view) END
+	FROM tenancy.reporting_views r
+	WHERE r.problem IS NOT NULL
+	UNION ALL
 	-- Before the library is loaded such a setting is a placeholder that anybody
 	-- may have set.  (2077 and 3294 are current_setting.)
 	SELECT 'identity_from_setting', v.oid::regclass::text, 'it reads a setting of tenancy by name, which can be forged',

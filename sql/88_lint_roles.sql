@@ -227,7 +227,7 @@ AS $$
 	CROSS JOIN LATERAL (SELECT e.grantee, e.privilege_type FROM aclexplode(c.relacl) e
 						UNION ALL SELECT e.grantee, e.privilege_type FROM aclexplode(a.attacl) e) g
 	WHERE r.kind IN ('r', 'p', 'f', 'm') AND NOT c.relrowsecurity AND g.privilege_type = 'SELECT' AND g.grantee <> c.relowner
-	  AND a.attname ~* '(^|_)(token|secret|password|passwd|passphrase|api_?key|private_?key|credentials?|ssn|iban|card_?number)($|_)'
+	  AND a.attname ~* tenancy._secret_names()
 	GROUP BY r.relation, a.attname
 	UNION ALL
 	-- Whoever creates objects beside the functions of an extension can stand in

@@ -53,6 +53,7 @@ CREATE VIEW tenancy.lint_rules WITH (security_invoker = true) AS
 		('materialized_view_private', 'info', 'a materialized view holds protected rows, for its owner only'),
 		('view_writable', 'warning', 'others may write through a view that filters protected rows'),
 		('view_filters_itself', 'warning', 'a view filters by tenancy''s functions, without security_barrier'),
+		('reporting_view', 'warning', 'a reporting view is not what it would be if it were made now'),
 		('rewrite_rule', 'warning', 'a rule acts on protected rows with the rights of a table''s owner'),
 		('definer_function', 'error', 'a SECURITY DEFINER function reads protected tables with rights that row security does not bind'),
 		('definer_dynamic', 'warning', 'such a function runs SQL that it puts together'),

@@ -32,6 +32,11 @@ GRANT EXECUTE ON FUNCTION
 	tenancy._protect(regclass, text, name, tenancy.access_level, tenancy.access_level)
 	TO PUBLIC;
 
+-- ... and makes reports on it.
+GRANT EXECUTE ON FUNCTION
+	tenancy._secret_names(), tenancy._report(regclass), tenancy._report_query(regclass), tenancy._require_owner(regclass, text)
+	TO PUBLIC;
+
 -- lint() runs with the caller's rights, and so do its parts.
 GRANT EXECUTE ON FUNCTION
 	tenancy._lint_role(oid), tenancy._lint_protect(oid, text, name, tenancy.access_level, tenancy.access_level),

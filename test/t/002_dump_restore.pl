@@ -61,6 +61,8 @@ SELECT tenancy.protect('parted');
 CREATE TABLE parted_2 PARTITION OF parted FOR VALUES FROM (10) TO (20);
 INSERT INTO parted VALUES (id('open'), 1), (id('private'), 11), (id('class'), 12);
 GRANT SELECT, INSERT, UPDATE, DELETE ON settings, parted, parted_1, parted_2 TO regress_tap;
+SELECT tenancy.create_reporting_view('events', 'events_report'), tenancy.create_reporting_view('settings', 'settings_report');
+GRANT SELECT ON events_report, settings_report TO regress_tap;
 SQL
 
 my @tables = split /\n/, $node->safe_psql('original',
@@ -78,7 +80,7 @@ sub rows
 my @asked = (
 	(map { "SELECT to_jsonb(t) FROM $_ t ORDER BY to_jsonb(t)::text" }
 		qw(events settings parted parted_1 parted_2 tenancy.my_organizations tenancy.my_projects tenancy.members
-		tenancy.project_members tenancy.pending_invites tenancy.users tenancy.permission_matrix tenancy.my_sessions tenancy.plan_features)),
+		tenancy.project_members tenancy.pending_invites tenancy.users events_report settings_report tenancy.reporting_views tenancy.permission_matrix tenancy.my_sessions tenancy.plan_features)),
 	(map { "WITH changed AS ($_) SELECT to_jsonb(c) FROM changed c ORDER BY to_jsonb(c)::text" }
 		"UPDATE events SET n = n + 100 RETURNING n", "DELETE FROM parted RETURNING n",
 		"UPDATE settings SET value = 'x' RETURNING organization_id"),

@@ -175,7 +175,7 @@ my $views = $node->safe_psql('postgres', q{
 	SELECT '| `tenancy.' || c.relname || '` | ' ||
 		   string_agg('`' || a.attname || '`', ', ' ORDER BY a.attnum) || ' |'
 	FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
-	WHERE c.relnamespace = 'tenancy'::regnamespace AND c.relkind = 'v' AND c.relname <> 'access'
+	WHERE c.relnamespace = 'tenancy'::regnamespace AND c.relkind = 'v' AND c.relname <> 'access' AND c.relname !~ '^_'
 	GROUP BY c.relname ORDER BY c.relname});
 for my $view (split /\n/, $views)
 {
