@@ -175,7 +175,7 @@ SELECT tenancy.sign_out() \gset
 FETCH 1 FROM c;
 ROLLBACK;
 
--- it is the login that is bound: not who is made its member, not who sets the role
+-- attacks 22 and 94: it is the login that is bound: not who is made its member, not who sets the role
 \c - :superuser
 GRANT :bi TO regress_bound_roles_other;
 GRANT :bi TO :app;

@@ -54,6 +54,7 @@ SELECT count(*) FROM notes_report WHERE project_name = 'Default Project';
 SELECT api_token FROM notes_report;
 SELECT api_token FROM notes;
 SELECT * FROM notes;
+-- attack 86: nor does anybody write through it
 UPDATE notes_report SET body = '';
 INSERT INTO notes_report (body) VALUES ('');
 -- attack 88: a cheap function sees no other row, whatever the plan
@@ -85,6 +86,7 @@ INSERT INTO regress_reporting.notes VALUES (:'hidden', 1, 'hidden');
 SELECT count(*) FROM notes_report;
 SELECT count(*) FROM tenancy.report_organizations;
 \c - :superuser
+-- attack 91: what is hidden is not counted
 SELECT tenancy.bind_role(:'bi', '00000000-0000-4000-8000-00000000000c') \gset
 \c - :bi
 SELECT project_name, body FROM notes_report;

@@ -225,7 +225,11 @@ $node->safe_psql('original', 'DROP OWNED BY regress_absent, regress_reborn; DROP
 $node->safe_psql('postgres', 'CREATE ROLE regress_reborn LOGIN');
 is(seen_by('regress_reborn', 'original'), '', 'a later role of the name is not bound here');
 $node->safe_psql('postgres', 'CREATE DATABASE elsewhere TEMPLATE template0');
-$node->command_ok([ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-f', "$dir/original.sql", 'elsewhere' ], 'restored elsewhere');
+{
+	# with triggers off, but for those that are always on
+	local $ENV{PGOPTIONS} = '-c session_replication_role=replica';
+	$node->command_ok([ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-f', "$dir/original.sql", 'elsewhere' ], 'restored elsewhere');
+}
 is($node->safe_psql('elsewhere', 'SELECT role_name, user_name, problem FROM tenancy.bound_roles ORDER BY 1'),
 	"regress_absent|alice|there is no such role\nregress_bi|mia|\nregress_bi_all|adam|\nregress_reborn|alice|", 'the bindings there');
 $node->safe_psql('postgres', 'CREATE ROLE regress_absent LOGIN');
