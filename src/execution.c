@@ -152,7 +152,7 @@ refuseBypass(void)
 				 errhint("Ask the administrator to take SUPERUSER or BYPASSRLS away, or to call tenancy.unbind_role().")));
 }
 
-/* The owner works on a table, and does not ask for rows. */
+/* The owner works on a table, and so does a foreign key, with the owner's rights. */
 static void
 refuseNobody(Oid relid, Oid user)
 {
@@ -171,7 +171,7 @@ refuseNobody(Oid relid, Oid user)
 
 /*
  * Asked where PostgreSQL checks the rights on a statement's tables, which it
- * does for COPY, too.  Foreign keys look at all rows, on nobody's behalf.
+ * does for COPY, too.
  */
 static bool
 checkPermissions(CHECK_PERMISSIONS_PARAMETERS)
@@ -182,8 +182,7 @@ checkPermissions(CHECK_PERMISSIONS_PARAMETERS)
 	if (previousCheck && !previousCheck(CHECK_PERMISSIONS_ARGUMENTS))
 		return false;
 	if ((!bypasses && missingIdentity == MISSING_EMPTY) || !raises ||
-		InNoForceRLSOperation() || IsParallelWorker() ||
-		PrivilegedIsRunning() || creating_extension)
+		IsParallelWorker() || PrivilegedIsRunning() || creating_extension)
 		return true;
 	foreach(cell, rangeTable)
 	{
