@@ -22,6 +22,7 @@
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
+#include "access.h"
 #include "compat.h"
 #include "identity.h"
 #include "privileged.h"
@@ -122,8 +123,9 @@ tenancy_question(PG_FUNCTION_ARGS)
 		nulls[i] = fcinfo->args[i].isnull ? 'n' : ' ';
 	}
 	IdentityRead(&who);
-	arguments[question->nargs] = BoolGetDatum(who.kind == IDENTITY_NOBODY &&
-											  has_privs_of_role(GetUserId(), question->owner));
+	arguments[question->nargs] = BoolGetDatum(who.kind == IDENTITY_ROLE &&
+											  has_privs_of_role(GetUserId(), question->owner) &&
+											  !AccessIsBound(AccessCurrent(&who)));
 	nulls[question->nargs] = ' ';
 
 	context = CurrentMemoryContext;

@@ -65,7 +65,7 @@ UPDATE tenancy.users SET email = 'eva@regress.example' WHERE id = id('eve');
 UPDATE tenancy.project_tokens SET digest = sha256('x') WHERE project_id = id('foreign');
 UPDATE tenancy.organizations SET version = version + 1;
 INSERT INTO tenancy.plans VALUES ('gold', true, true, true);
-INSERT INTO tenancy.role_bindings VALUES ('regress_bi', id('mia'), NULL);
+INSERT INTO tenancy.role_bindings (role_name, user_id) VALUES ('regress_bi', id('mia'));
 DELETE FROM tenancy.plans WHERE name = 'gold';
 SELECT * FROM news();
 SELECT DISTINCT login_role = session_user AS login, acting_role = current_user AS acting FROM tenancy.audit_log WHERE action LIKE '% on %';
