@@ -1,5 +1,5 @@
-# Everyday targets: all, install, test, test-sanitized, test-versions,
-# installcheck, demo, demo-shell, bench.  Those that test take names:
+# Everyday targets: all, install, test, torture, noninterference, test-sanitized,
+# test-versions, installcheck, demo, demo-shell, bench.  Those that test take names:
 # make test TESTS='access invites'; so does bench, and a size, tiny, small or
 # large: make bench SCALE=tiny WORKLOADS='latest pool'
 
@@ -126,6 +126,14 @@ install-here: all
 ready-test: install-here
 	@scripts/with-cluster test/run $(TESTS)
 
+# Small rounds of these two are in test; here they are long, and take a seed and
+# a size: seconds, statements.
+ready-torture: install-here
+	@env SEED='$(or $(SEED),1)' SIZE='$(or $(SIZE),120)' scripts/with-cluster test/run history_check torture
+
+ready-noninterference: install-here
+	@env SEED='$(or $(SEED),1)' SIZE='$(or $(SIZE),100000)' ROUND='$(ROUND)' scripts/with-cluster test/run noninterference
+
 ready-test-sanitized:
 	@scripts/with-sanitizers test/run $(TESTS)
 
@@ -154,7 +162,7 @@ endif
 # From nothing: these install the Debian packages they lack, then read this
 # file again
 # ---------------------------------------------------------------------
-test test-sanitized demo demo-shell bench:
+test torture noninterference test-sanitized demo demo-shell bench:
 	@scripts/setup $@
 	@$(MAKE) --no-print-directory --silent ready-$@
 
@@ -162,6 +170,6 @@ test test-sanitized demo demo-shell bench:
 test-versions:
 	@exec env TESTS='$(TESTS)' scripts/test-versions $(SUITES)
 
-.PHONY: test test-sanitized test-versions demo demo-shell bench installcheck \
-	install-here ready-test ready-test-sanitized ready-demo ready-demo-shell \
+.PHONY: test torture noninterference test-sanitized test-versions demo demo-shell bench installcheck \
+	install-here ready-test ready-torture ready-noninterference ready-test-sanitized ready-demo ready-demo-shell \
 	ready-bench install-mailer uninstall-mailer
