@@ -129,7 +129,7 @@ ready-test: install-here
 # Small rounds of these two are in test; here they are long, and take a seed and
 # a size: seconds, statements.
 ready-torture: install-here
-	@env SEED='$(or $(SEED),1)' SIZE='$(or $(SIZE),120)' scripts/with-cluster test/run history_check torture
+	@env SEED='$(or $(SEED),1)' SIZE='$(or $(SIZE),120)' PLANT='$(PLANT)' scripts/with-cluster test/run history_check torture
 
 ready-noninterference: install-here
 	@env SEED='$(or $(SEED),1)' SIZE='$(or $(SIZE),100000)' ROUND='$(ROUND)' scripts/with-cluster test/run noninterference

@@ -3,8 +3,8 @@
 # takes over.  Their histories are then checked by a program of its own, which
 # says what it promises: test/torture/check.
 #
-#   SEED   other clients                SIZE     seconds of load
-#   CLIENTS   how many
+#   SEED    other clients                SIZE     seconds of load
+#   PLANT   a fault, by name, which the check has to find
 #
 # What the clients do is drawn by the seed; what comes of it is not, since they
 # race.  The histories are kept, see build/results/tap.
@@ -26,12 +26,32 @@ use Time::HiRes qw(clock_gettime sleep CLOCK_MONOTONIC);
 
 my $seed = $ENV{SEED} || 1;
 my $seconds = $ENV{SIZE} || 3;
-my $clients = $ENV{CLIENTS} || 8;
+my $clients = 8;
 my $torture = "$FindBin::RealBin/../torture";
 my $histories = $PostgreSQL::Test::Utils::log_path;
 my @history;	# of what is done here
 my %done = map { $_ => 0 } qw(cancelled terminated killed failover);
 my ($primary, $standby, $servers) = (undef, undef, 0);
+
+# Faults, each as it could happen.
+my %plants = (
+	members_are_not_announced => 'ALTER TABLE tenancy.memberships DISABLE TRIGGER invalidate',
+	tokens_are_not_announced => 'ALTER TABLE tenancy.project_tokens DISABLE TRIGGER invalidate',
+	privacy_is_not_announced => 'ALTER TABLE tenancy.projects DISABLE TRIGGER invalidate_update',
+	sessions_are_not_announced => 'ALTER TABLE tenancy.sessions DISABLE TRIGGER invalidate',
+	invites_stay => replaced('tenancy._join', 'DELETE FROM tenancy.invites i', 'UPDATE tenancy.invites i SET email = i.email')
+	  . replaced('tenancy._end_membership', 'DELETE FROM tenancy.invites i', 'UPDATE tenancy.invites i SET email = i.email'),
+	authority_is_asked_once => replaced('tenancy._begin_change', "NULL;\n\tEND IF;\n", 'NULL; END IF; RETURN organization;'),
+	old_tokens_live => 'DROP INDEX tenancy.project_tokens_live_idx;'
+	  . replaced('tenancy.rotate_project_token', 'AND t.revoked_at IS NULL', 'AND random() < 0.5'),
+	commits_do_not_wait => 'ALTER DATABASE torture SET synchronous_commit = local');
+
+# SQL that alters the body of a function.
+sub replaced
+{
+	my ($function, $from, $to) = @_;
+	return "DO \$x\$ BEGIN EXECUTE (SELECT replace(pg_get_functiondef(oid), '$from', '$to') FROM pg_proc WHERE oid = '$function'::regproc); END \$x\$;";
+}
 
 sub now { return int(clock_gettime(CLOCK_MONOTONIC) * 1e6); }
 
@@ -196,6 +216,7 @@ END
 $primary->start;
 $primary->safe_psql('postgres', 'CREATE DATABASE torture');
 $primary->safe_psql('torture', $world);
+$primary->safe_psql('torture', $plants{ $ENV{PLANT} } // die "no such plant\n") if $ENV{PLANT};
 push @history, map { "0 0 0 ok $_" } split /\n/, $primary->safe_psql('torture', $beginning);
 add_standby();
 my $superuser = $primary->safe_psql('torture', 'SELECT current_user');
@@ -240,7 +261,7 @@ push @history, "$now $now $now ok end";
 append_to_file("$histories/torture.history.0", join '', map { "$_\n" } @history);
 
 cmp_ok($done{$_}, '>', 0, "$_: $done{$_} times") foreach sort keys %done;
-is($primary->safe_psql('torture', 'SELECT * FROM tenancy.check_integrity()'), '', 'and nothing is out of order');
+is($primary->safe_psql('torture', 'SELECT * FROM tenancy.check_integrity()'), '', 'and nothing is out of order') if !$ENV{PLANT};
 
 # Enough came of it to mean something.
 my %count;
@@ -253,5 +274,6 @@ cmp_ok($count{$_} // 0, '>', 0, "there is a history of $_") foreach qw(transfer 
 
 my ($out, $err);
 my $right = IPC::Run::run([ $^X, "$torture/check", glob "$histories/torture.history.*" ], '>', \$out, '2>', \$err);
-ok($right, 'the history is right: ' . (split /\n/, $out)[-1]) or diag("$out$err");
+if ($ENV{PLANT}) { ok(!$right && $out =~ /^violation/, "found: $ENV{PLANT}"); note($out); }
+else { ok($right, 'the history is right: ' . (split /\n/, $out)[-1]) or diag("$out$err"); }
 done_testing();

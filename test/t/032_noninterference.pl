@@ -2,8 +2,9 @@
 # says in the same way: rows, counts, command tags, notices, and every field of
 # every error.
 #
-#   SEED   another seed, other statements       SIZE    how many statements
-#   ROUND  that round of the seed only          PLANT   a leak, by name
+#   SEED   another seed, other statements       SIZE    how many statements, not
+#                                                       counting BEGIN, SET and such
+#   ROUND  that round of the seed only
 #
 # A round has databases of its own.  What is hidden is drawn at random for each
 # side (World), and so is what is said (Statements), from the catalogs, so that a
@@ -27,8 +28,9 @@ use Smaller;
 use Statements;
 
 my $seed = $ENV{SEED} || 1;
-my $size = $ENV{SIZE} || 2000;
+my $size = $ENV{SIZE} || 1000;
 my $of_round = 1000;
+my $long = $size > 10000;
 
 # Leaks to be found, each as it could happen.
 my %plants = (
@@ -113,7 +115,7 @@ sub play
 	$dbh->disconnect;
 	my @statements = $attacker->session("round $seed.$round", $of_round);
 	my ($place) = $pair->compare(@statements);
-	return scalar @statements if !defined $place;
+	return scalar grep { !/^(BEGIN|COMMIT|ROLLBACK|SAVEPOINT|RELEASE|SET|RESET)/ } @statements if !defined $place;
 
 	my $fails = sub { $prepare->(); return ($pair->compare(@_))[0] };
 	@statements = Smaller::statements($fails, 7, @statements[ 0 .. $place ]);
@@ -122,6 +124,7 @@ sub play
 	return ($place, join "\n", "SEED=$seed ROUND=$round", (map { "$_;" } @statements), '-- here:', $answers[0], '-- there:', $answers[1]);
 }
 
+delete $ENV{ROUND} if ($ENV{ROUND} // '') eq '';
 my ($asked, $round, $failures, $begin) = (0, $ENV{ROUND} // 0, 0, time);
 while ($asked < $size)
 {
@@ -139,16 +142,18 @@ is($failures, 0, 'no difference');
 note(sprintf '%d statements in %d s', $asked, time - $begin);
 note(join ', ', map { "$_: $pair->{answered}{$_}" } sort { $pair->{answered}{$b} <=> $pair->{answered}{$a} } keys %{ $pair->{answered} });
 
-foreach my $plant ($ENV{PLANT} // sort keys %plants)
+# Each leak that is planted is found; in a small round, two of them.
+my @planted = $long ? sort keys %plants : qw(message_that_differs view_of_the_owner);
+foreach my $plant (defined $ENV{ROUND} ? () : @planted)
 {
-	my $failure;
-	foreach my $round (1000 .. 1000 + ($ENV{PLANT_ROUNDS} // 10))
+	my $found;
+	foreach my $round (1 .. 20)
 	{
-		(undef, $failure) = play($round, $plants{$plant});
-		last if $failure;
+		(undef, $found) = play($round, $plants{$plant});
+		last if $found;
 	}
-	ok($failure, "found: $plant");
-	note($failure) if $failure;
+	ok($found, "found: $plant");
+	note($found) if $found;
 }
 
 done_testing();
