@@ -17,12 +17,13 @@ my $beginning = join '', map { "0 0 0 ok $_\n" } (
 	(map { my $p = $_; map { "is project level $p $_ none" } qw(ann ben mia eve) } qw(open secret)),
 	(map { "is active $_ true" } qw(ann ben mia eve)));
 
-# What is said of a history whose lines are given as "CALL RETURN OUTCOME ...".
+# What is said of a history whose lines are given as "CALL RETURN OUTCOME ...", or
+# as "BEGIN:CALL RETURN OUTCOME ...".
 sub said
 {
 	my (@lines) = @_;
 	my ($out, $err);
-	my $history = $beginning . join '', map { s/^(\d+)/$1 $1/r . "\n" } @lines;
+	my $history = $beginning . join '', map { s/^(?:(\d+):)?(\d+)/@{[ $1 \/\/ $2 ]} $2/r . "\n" } @lines;
 
 	IPC::Run::run([ $^X, $check ], '<', \$history, '>', \$out, '2>', \$err);
 	return "$out$err";
@@ -55,6 +56,7 @@ wrong('deactivated', 'rows of open were seen', '10 20 ok active mia false', "21 
 right('deactivated and activated', '10 20 ok active mia false', '21 22 ok active mia true', "23 24 ok $sees");
 right('a session', '10 11 ok session mia x', '12 13 ok sees mia fresh x open');
 wrong('an ended session', 'rows of open were seen', '10 11 ok session mia x', '12 13 ok unsession mia', '14 15 ok sees mia fresh x open');
+right('a session that was made while others were ended', '10 11 ok session mia x', '9:12 13 ok unsession mia', '14 15 ok sees mia fresh x open');
 wrong('a session does not come back', 'rows of open were seen', '10 11 ok session mia x', '12 13 ok active mia false', '14 15 ok active mia true', '16 17 ok sees mia fresh x open');
 wrong('moved up, does not see', 'rows of secret were missed', '10 11 ok level acme ann mia administrator', '12 13 ok sees mia fresh - open');
 wrong('moved up and down', 'rows of secret were seen', '10 11 ok level acme ann mia administrator', '12 13 ok level acme ann mia member', '14 15 ok sees mia fresh - open secret');
@@ -104,7 +106,7 @@ wrong('accepted after it was replaced', 'accepted after it was replaced', $invit
 wrong('accepted before it was made', 'accepted without an invite', '1 2 ok accept i1 eve', $invite);
 
 # What was committed stays.
-wrong('a row is lost', 'was lost', '10 11 ok stored 1.1', '90 90 ok end');
+wrong('a row is lost', 'was lost', '10 11 ok stored 1.1 1.2', '90 90 ok found 1.1', '90 90 ok end');
 right('a row that may be lost', '10 11 maybe stored 1.1', '90 90 ok end');
 right('a row that was not', '10 11 maybe stored 1.1', '90 90 ok found 1.1', '90 90 ok end');
 wrong('a row of no transaction', 'appeared', '90 90 ok found 1.1', '90 90 ok end');
