@@ -86,7 +86,8 @@ sub value
 	my ($self, $type, $name) = @_;
 
 	return 'NULL' if often(0.06);
-	return 'ARRAY[' . join(', ', map { $self->value($1, $name =~ s/s$//r) } 1 .. 1 + rand 3) . "]::$type" if $type =~ /^(.*)\[\]$/;
+	my ($element) = $type =~ /^(.*)\[\]$/;
+	return 'ARRAY[' . join(', ', map { $self->value($element, $name =~ s/s$//r) } 1 .. 1 + rand 3) . "]::$type" if defined $element;
 	return literal($self->uuid($name)) . (often(0.3) ? '::uuid' : '') if $type eq 'uuid';
 	return literal(any(@{ $self->{enums}{$type} })) if $self->{enums}{$type};
 	return any(qw(true false)) if $type eq 'boolean';
@@ -392,7 +393,8 @@ sub transaction
 		}
 		elsif (often(0.4))
 		{
-			push @statements, 'SAVEPOINT c', "DECLARE c " . any('', 'SCROLL ', 'NO SCROLL ') . 'CURSOR FOR ' . ordered($self->query),
+			# without a word about it, whether it goes back depends on the plan
+			push @statements, 'SAVEPOINT c', "DECLARE c " . any('SCROLL ', 'NO SCROLL ', $self->{plan_shows} ? '' : ()) . 'CURSOR FOR ' . ordered($self->query),
 			  (map { any('FETCH 2 FROM c', 'FETCH ALL FROM c', 'MOVE FORWARD 1 FROM c', 'FETCH ABSOLUTE 1 FROM c', $self->setting_statement) } 1 .. 1 + rand 3),
 			  'ROLLBACK TO c';
 		}
