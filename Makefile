@@ -1,5 +1,6 @@
 # Everyday targets: all, install, test, torture, noninterference, test-sanitized,
-# test-versions, installcheck, demo, demo-shell, bench.  Those that test take names:
+# test-versions, installcheck, demo, demo-shell, bench; dist, deb, test-deb,
+# release-check.  Those that test take names:
 # make test TESTS='access invites'; so does bench, and a size, tiny, small or
 # large: make bench SCALE=tiny WORKLOADS='latest pool'
 
@@ -146,13 +147,20 @@ ready-demo-shell: install-here
 ready-bench: install-here
 	@SCALE='$(SCALE)' scripts/with-cluster bench/run $(WORKLOADS)
 
+ready-dist: $(SCRIPT)
+	@scripts/dist
+
+# What make install puts beside the control file.
+list-scripts:
+	@printf '%s\n' $(notdir $(DATA) $(DATA_built))
+
 # Tests what is installed already.
 installcheck:
 	@scripts/with-cluster test/run $(TESTS)
 
 else
 no_server = @echo 'pg_config, or what it belongs to, is missing: scripts/setup installs it' >&2; exit 1
-all install installcheck:
+all install installcheck list-scripts:
 	$(no_server)
 ready-%:
 	$(no_server)
@@ -162,14 +170,28 @@ endif
 # From nothing: these install the Debian packages they lack, then read this
 # file again
 # ---------------------------------------------------------------------
-test torture noninterference test-sanitized demo demo-shell bench:
+test torture noninterference test-sanitized demo demo-shell bench dist:
 	@scripts/setup $@
 	@$(MAKE) --no-print-directory --silent ready-$@
 
-# On the PostgreSQL of other Debian releases, each in a system of its own.
+# On the PostgreSQL of Debian's releases, each in a system of its own.
 test-versions:
 	@exec env TESTS='$(TESTS)' scripts/test-versions $(SUITES)
 
+# The packages of a Debian release, made in a system of it; then tried in one
+# that has nothing else; TESTS are run there on what they installed.
+DEBIAN ?= bookworm
+deb: dist
+	@scripts/in-debian $(DEBIAN) scripts/deb
+test-deb: deb ready-test-deb
+ready-test-deb:
+	@exec env TESTS='$(TESTS)' scripts/in-debian --fresh $(DEBIAN) scripts/try-packages
+
+# What has to be true before a release.
+release-check:
+	@scripts/release-check
+
 .PHONY: test torture noninterference test-sanitized test-versions demo demo-shell bench installcheck \
+	dist deb test-deb release-check ready-dist ready-test-deb \
 	install-here ready-test ready-torture ready-noninterference ready-test-sanitized ready-demo ready-demo-shell \
-	ready-bench install-mailer uninstall-mailer
+	ready-bench install-mailer uninstall-mailer list-scripts
