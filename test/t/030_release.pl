@@ -97,6 +97,7 @@ for my $fault (
 }
 
 # A project that is ready for its second release.
+delete @ENV{ grep { /^GIT_/ } keys %ENV };
 my $folder = PostgreSQL::Test::Utils::tempdir();
 my $tree = getcwd();
 run_log([ 'cp', '-a', grep({ -e } qw(Makefile META.json tenancy.control CHANGELOG.md scripts debian sql src)), $folder ]);
