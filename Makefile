@@ -1,8 +1,7 @@
-# Everyday targets: all, install, test, torture, noninterference, test-sanitized,
-# test-versions, installcheck, demo, demo-shell, bench; dist, deb, test-deb,
-# release-check.  Those that test take names:
+# README.md lists the targets.  Those that test take names:
 # make test TESTS='access invites'; so does bench, and a size, tiny, small or
-# large: make bench SCALE=tiny WORKLOADS='latest pool'
+# large: make bench SCALE=tiny WORKLOADS='latest pool'.  The words that mutate
+# takes choose mutants: make mutate MUTANTS='sql/60 lock'
 
 EXTENSION = tenancy
 EXTVERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" tenancy.control)
@@ -138,6 +137,9 @@ ready-noninterference: install-here
 ready-test-sanitized:
 	@scripts/with-sanitizers test/run $(TESTS)
 
+ready-mutate: all
+	@test/mutate $(MUTANTS)
+
 ready-demo: install-here
 	@scripts/with-cluster examples/demo.sh
 
@@ -170,7 +172,7 @@ endif
 # From nothing: these install the Debian packages they lack, then read this
 # file again
 # ---------------------------------------------------------------------
-test torture noninterference test-sanitized demo demo-shell bench dist:
+test torture noninterference mutate test-sanitized demo demo-shell bench dist:
 	@scripts/setup $@
 	@$(MAKE) --no-print-directory --silent ready-$@
 
@@ -191,7 +193,7 @@ ready-test-deb:
 release-check:
 	@scripts/release-check
 
-.PHONY: test torture noninterference test-sanitized test-versions demo demo-shell bench installcheck \
+.PHONY: test torture noninterference mutate test-sanitized test-versions demo demo-shell bench installcheck \
 	dist deb test-deb release-check ready-dist ready-test-deb \
-	install-here ready-test ready-torture ready-noninterference ready-test-sanitized ready-demo ready-demo-shell \
+	install-here ready-test ready-torture ready-noninterference ready-mutate ready-test-sanitized ready-demo ready-demo-shell \
 	ready-bench install-mailer uninstall-mailer list-scripts
