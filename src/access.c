@@ -638,12 +638,6 @@ AccessCount(void)
 	return now;
 }
 
-static void
-onIdentityChange(void)
-{
-	ticks++;
-}
-
 void
 AccessInit(void)
 {
@@ -662,7 +656,6 @@ AccessInit(void)
 							&cacheSize, 8192, 64, MAX_KILOBYTES,
 							PGC_USERSET, GUC_UNIT_KB, NULL, NULL, NULL);
 	InvalidationListen(onInvalidation);
-	IdentityListen(onIdentityChange);
 }
 
 /* ---- who is acting, confirmed ---- */

@@ -36,8 +36,8 @@ extern AccessSet *AccessAsOf(const Identity *who, const AccessSet *latest,
 extern void AccessDiscard(AccessSet *set);
 
 /*
- * Where to find a number that rises whenever the identity, or what
- * AccessCurrent() answers for it, may be another; takes in no messages.
+ * Where to find a number that rises whenever AccessCurrent() may answer
+ * something else for the same identity; takes in no messages.
  */
 extern const uint64 *AccessClock(void);
 extern void AccessPin(AccessSet *set);

@@ -61,7 +61,6 @@ static struct config_generic *userRecord;
 
 static uint64 epoch = 1;		/* see IdentityEpoch() */
 static Oid	sessionUser = InvalidOid;	/* in this epoch */
-static void (*listener) (void) = NULL;
 static uint32 series = 1;		/* of session-wide identities */
 static bool changed = false;	/* identity set in this transaction */
 static bool writing = false;	/* this file is setting tenancy.identity */
@@ -205,8 +204,6 @@ static void
 mayHaveChanged(void)
 {
 	epoch++;
-	if (listener)
-		listener();
 }
 
 static void
@@ -339,13 +336,6 @@ IdentityEpoch(void)
 		mayHaveChanged();
 	}
 	return epoch;
-}
-
-void
-IdentityListen(void (*newListener) (void))
-{
-	Assert(listener == NULL);
-	listener = newListener;
 }
 
 /* ---- the life of an identity ---- */

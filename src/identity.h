@@ -53,7 +53,4 @@ extern void IdentityDropEnded(void);
 /* Rises whenever IdentityRead() may answer something else. */
 extern uint64 IdentityEpoch(void);
 
-/* One listener, which is told that; may neither allocate nor raise. */
-extern void IdentityListen(void (*listener) (void));
-
 #endif							/* TENANCY_IDENTITY_H */
