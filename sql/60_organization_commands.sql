@@ -38,7 +38,6 @@ END
 $$;
 COMMENT ON FUNCTION tenancy._require_user() IS
 	'The current user; raises when nobody is signed in, and for a bound login role.';
-REVOKE ALL ON FUNCTION tenancy._require_user() FROM PUBLIC;
 
 -- Serialize all changes of one organization.  False when it does not exist.
 CREATE FUNCTION tenancy._lock_organization(organization uuid)
@@ -55,7 +54,6 @@ END
 $$;
 COMMENT ON FUNCTION tenancy._lock_organization(uuid) IS
 	'Locks an organization by raising its version; false when it does not exist.';
-REVOKE ALL ON FUNCTION tenancy._lock_organization(uuid) FROM PUBLIC;
 
 -- The organization that a permission on a target is about.
 CREATE FUNCTION tenancy._organization_of(permission tenancy.permission, target uuid)
@@ -74,7 +72,6 @@ END
 $$;
 COMMENT ON FUNCTION tenancy._organization_of(tenancy.permission, uuid) IS
 	'The organization that a permission on an organization or project is about.';
-REVOKE ALL ON FUNCTION tenancy._organization_of(tenancy.permission, uuid) FROM PUBLIC;
 
 -- Check, lock, check again.  Returns the organization that is now locked.
 CREATE FUNCTION tenancy._begin_change(permission tenancy.permission, target uuid)
@@ -105,7 +102,6 @@ END
 $$;
 COMMENT ON FUNCTION tenancy._begin_change(tenancy.permission, uuid) IS
 	'Checks a permission, locks the organization it is about, checks again; returns that organization.';
-REVOKE ALL ON FUNCTION tenancy._begin_change(tenancy.permission, uuid) FROM PUBLIC;
 
 -- An unknown feature is not included in any plan.
 CREATE FUNCTION tenancy._require_feature(organization uuid, feature text)
@@ -138,7 +134,6 @@ END
 $$;
 COMMENT ON FUNCTION tenancy._require_feature(uuid, text) IS
 	'Raises unless the organization''s plan includes a feature.';
-REVOKE ALL ON FUNCTION tenancy._require_feature(uuid, text) FROM PUBLIC;
 
 -- A user in no organization may always create one; any other needs to be in
 -- one whose plan includes more.
@@ -169,7 +164,6 @@ END
 $$;
 COMMENT ON FUNCTION tenancy._require_another_organization(uuid) IS
 	'Raises unless a user may create an organization beside those they are in.';
-REVOKE ALL ON FUNCTION tenancy._require_another_organization(uuid) FROM PUBLIC;
 
 -- The plan of new organizations.
 CREATE FUNCTION tenancy._default_plan()
@@ -192,7 +186,6 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenancy._default_plan() IS 'The plan of new organizations.';
-REVOKE ALL ON FUNCTION tenancy._default_plan() FROM PUBLIC;
 
 CREATE FUNCTION tenancy.create_organization(name text)
 RETURNS uuid
@@ -224,7 +217,6 @@ END
 $$;
 COMMENT ON FUNCTION tenancy.create_organization(text) IS
 	'Creates an organization, owned by the current user, with its default project and token.';
-REVOKE ALL ON FUNCTION tenancy.create_organization(text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tenancy.create_organization(text) TO PUBLIC;
 
 CREATE FUNCTION tenancy.rename_organization(organization uuid, name text)
@@ -243,7 +235,6 @@ END
 $$;
 COMMENT ON FUNCTION tenancy.rename_organization(uuid, text) IS
 	'Renames an organization.';
-REVOKE ALL ON FUNCTION tenancy.rename_organization(uuid, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tenancy.rename_organization(uuid, text) TO PUBLIC;
 
 CREATE FUNCTION tenancy.set_join_notifications(organization uuid, notify_on_join boolean)
@@ -267,7 +258,6 @@ END
 $$;
 COMMENT ON FUNCTION tenancy.set_join_notifications(uuid, boolean) IS
 	'Chooses whether the members of an organization are told when somebody joins.';
-REVOKE ALL ON FUNCTION tenancy.set_join_notifications(uuid, boolean) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tenancy.set_join_notifications(uuid, boolean) TO PUBLIC;
 
 CREATE FUNCTION tenancy.delete_organization(organization uuid)
@@ -299,7 +289,6 @@ END
 $$;
 COMMENT ON FUNCTION tenancy.delete_organization(uuid) IS
 	'Deletes an organization with its projects, memberships, invites, tokens and data.';
-REVOKE ALL ON FUNCTION tenancy.delete_organization(uuid) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tenancy.delete_organization(uuid) TO PUBLIC;
 
 -- Put another user in the Owner's place; the old Owner becomes an
@@ -341,7 +330,6 @@ END
 $$;
 COMMENT ON FUNCTION tenancy._change_owner(uuid, uuid) IS
 	'Makes a user the Owner of a locked organization and the old Owner an Administrator.';
-REVOKE ALL ON FUNCTION tenancy._change_owner(uuid, uuid) FROM PUBLIC;
 
 CREATE FUNCTION tenancy.transfer_ownership(organization uuid, member uuid)
 RETURNS void
@@ -358,5 +346,4 @@ END
 $$;
 COMMENT ON FUNCTION tenancy.transfer_ownership(uuid, uuid) IS
 	'Makes another member the Owner; the old Owner becomes an Administrator.';
-REVOKE ALL ON FUNCTION tenancy.transfer_ownership(uuid, uuid) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tenancy.transfer_ownership(uuid, uuid) TO PUBLIC;

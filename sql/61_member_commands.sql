@@ -24,7 +24,6 @@ AS $$
 $$;
 COMMENT ON FUNCTION tenancy._member_level(uuid, uuid) IS
 	'The level of a user in an organization, also of a deactivated one; NULL for one from outside.';
-REVOKE ALL ON FUNCTION tenancy._member_level(uuid, uuid) FROM PUBLIC;
 
 -- Raises unless the user is an active member of the organization, and keeps
 -- them active until the transaction ends.
@@ -49,7 +48,6 @@ END
 $$;
 COMMENT ON FUNCTION tenancy._require_active_member(uuid, uuid) IS
 	'Raises unless a user is an active member of an organization.';
-REVOKE ALL ON FUNCTION tenancy._require_active_member(uuid, uuid) FROM PUBLIC;
 
 -- End a membership and what hangs on it.  Project memberships follow by
 -- foreign key.  Invites go too, those to the member and those from them: with
@@ -79,7 +77,6 @@ END
 $$;
 COMMENT ON FUNCTION tenancy._end_membership(uuid, uuid) IS
 	'Ends a membership with its project memberships and invites, and moves the switcher.';
-REVOKE ALL ON FUNCTION tenancy._end_membership(uuid, uuid) FROM PUBLIC;
 
 CREATE FUNCTION tenancy.set_member_level(organization uuid, member uuid, level tenancy.access_level)
 RETURNS void
@@ -121,7 +118,6 @@ END
 $$;
 COMMENT ON FUNCTION tenancy.set_member_level(uuid, uuid, tenancy.access_level) IS
 	'Changes the level of another member; the Owner who gives "owner" transfers the organization.';
-REVOKE ALL ON FUNCTION tenancy.set_member_level(uuid, uuid, tenancy.access_level) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tenancy.set_member_level(uuid, uuid, tenancy.access_level) TO PUBLIC;
 
 -- Nobody is above an Administrator but the Owner, so this is all that "nobody
@@ -141,7 +137,6 @@ END
 $$;
 COMMENT ON FUNCTION tenancy._refuse_owner(uuid, uuid) IS
 	'Raises when a user is the Owner of an organization.';
-REVOKE ALL ON FUNCTION tenancy._refuse_owner(uuid, uuid) FROM PUBLIC;
 
 CREATE FUNCTION tenancy.remove_member(organization uuid, member uuid)
 RETURNS void
@@ -162,7 +157,6 @@ END
 $$;
 COMMENT ON FUNCTION tenancy.remove_member(uuid, uuid) IS
 	'Removes another member, with their project memberships and invites.';
-REVOKE ALL ON FUNCTION tenancy.remove_member(uuid, uuid) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tenancy.remove_member(uuid, uuid) TO PUBLIC;
 
 CREATE FUNCTION tenancy.leave_organization(organization uuid)
@@ -186,5 +180,4 @@ END
 $$;
 COMMENT ON FUNCTION tenancy.leave_organization(uuid) IS
 	'Ends the current user''s own membership; the Owner has to transfer first.';
-REVOKE ALL ON FUNCTION tenancy.leave_organization(uuid) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tenancy.leave_organization(uuid) TO PUBLIC;

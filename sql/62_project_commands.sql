@@ -22,7 +22,6 @@ END
 $$;
 COMMENT ON FUNCTION tenancy._issue_project_token(uuid) IS
 	'Stores and returns a new token for a project that has none.';
-REVOKE ALL ON FUNCTION tenancy._issue_project_token(uuid) FROM PUBLIC;
 
 CREATE FUNCTION tenancy._create_project(organization uuid, name text, is_private boolean)
 RETURNS uuid
@@ -45,7 +44,6 @@ END
 $$;
 COMMENT ON FUNCTION tenancy._create_project(uuid, text, boolean) IS
 	'Creates a project with its token, asking nothing.';
-REVOKE ALL ON FUNCTION tenancy._create_project(uuid, text, boolean) FROM PUBLIC;
 
 CREATE FUNCTION tenancy.create_project(organization uuid, name text, is_private boolean DEFAULT false)
 RETURNS uuid
@@ -77,7 +75,6 @@ END
 $$;
 COMMENT ON FUNCTION tenancy.create_project(uuid, text, boolean) IS
 	'Creates a project with its token in an organization.';
-REVOKE ALL ON FUNCTION tenancy.create_project(uuid, text, boolean) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tenancy.create_project(uuid, text, boolean) TO PUBLIC;
 
 CREATE FUNCTION tenancy.rename_project(project uuid, name text)
@@ -95,7 +92,6 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenancy.rename_project(uuid, text) IS 'Renames a project.';
-REVOKE ALL ON FUNCTION tenancy.rename_project(uuid, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tenancy.rename_project(uuid, text) TO PUBLIC;
 
 CREATE FUNCTION tenancy.delete_project(project uuid)
@@ -121,7 +117,6 @@ END
 $$;
 COMMENT ON FUNCTION tenancy.delete_project(uuid) IS
 	'Deletes a project with its tokens, members and data.';
-REVOKE ALL ON FUNCTION tenancy.delete_project(uuid) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tenancy.delete_project(uuid) TO PUBLIC;
 
 CREATE FUNCTION tenancy.set_project_privacy(project uuid, is_private boolean)
@@ -153,7 +148,6 @@ END
 $$;
 COMMENT ON FUNCTION tenancy.set_project_privacy(uuid, boolean) IS
 	'Makes a project private, or opens it to the whole organization.';
-REVOKE ALL ON FUNCTION tenancy.set_project_privacy(uuid, boolean) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tenancy.set_project_privacy(uuid, boolean) TO PUBLIC;
 
 CREATE FUNCTION tenancy.rotate_project_token(project uuid)
@@ -176,5 +170,4 @@ END
 $$;
 COMMENT ON FUNCTION tenancy.rotate_project_token(uuid) IS
 	'Revokes a project''s token at once and returns the new one.';
-REVOKE ALL ON FUNCTION tenancy.rotate_project_token(uuid) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tenancy.rotate_project_token(uuid) TO PUBLIC;

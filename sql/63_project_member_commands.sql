@@ -26,7 +26,6 @@ END
 $$;
 COMMENT ON FUNCTION tenancy._require_grantable(uuid, tenancy.access_level) IS
 	'Raises unless the current user can give a level in a project.';
-REVOKE ALL ON FUNCTION tenancy._require_grantable(uuid, tenancy.access_level) FROM PUBLIC;
 
 CREATE FUNCTION tenancy.add_project_member(project uuid, member uuid, level tenancy.access_level)
 RETURNS void
@@ -70,7 +69,6 @@ END
 $$;
 COMMENT ON FUNCTION tenancy.add_project_member(uuid, uuid, tenancy.access_level) IS
 	'Lets another member of the organization into a private project.';
-REVOKE ALL ON FUNCTION tenancy.add_project_member(uuid, uuid, tenancy.access_level) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tenancy.add_project_member(uuid, uuid, tenancy.access_level) TO PUBLIC;
 
 CREATE FUNCTION tenancy.set_project_member_level(project uuid, member uuid, level tenancy.access_level)
@@ -105,7 +103,6 @@ END
 $$;
 COMMENT ON FUNCTION tenancy.set_project_member_level(uuid, uuid, tenancy.access_level) IS
 	'Changes the level of another member of a project.';
-REVOKE ALL ON FUNCTION tenancy.set_project_member_level(uuid, uuid, tenancy.access_level) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tenancy.set_project_member_level(uuid, uuid, tenancy.access_level) TO PUBLIC;
 
 -- False when there was nothing to end.
@@ -127,7 +124,6 @@ END
 $$;
 COMMENT ON FUNCTION tenancy._end_project_membership(uuid, uuid, uuid) IS
 	'Ends a project membership and mends the switcher; false when there was none.';
-REVOKE ALL ON FUNCTION tenancy._end_project_membership(uuid, uuid, uuid) FROM PUBLIC;
 
 CREATE FUNCTION tenancy.remove_project_member(project uuid, member uuid)
 RETURNS void
@@ -153,7 +149,6 @@ END
 $$;
 COMMENT ON FUNCTION tenancy.remove_project_member(uuid, uuid) IS
 	'Removes another member from a project.';
-REVOKE ALL ON FUNCTION tenancy.remove_project_member(uuid, uuid) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tenancy.remove_project_member(uuid, uuid) TO PUBLIC;
 
 CREATE FUNCTION tenancy.leave_project(project uuid)
@@ -175,5 +170,4 @@ END
 $$;
 COMMENT ON FUNCTION tenancy.leave_project(uuid) IS
 	'Ends the current user''s own membership of a project.';
-REVOKE ALL ON FUNCTION tenancy.leave_project(uuid) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tenancy.leave_project(uuid) TO PUBLIC;

@@ -21,7 +21,6 @@ AS $$
 $$;
 COMMENT ON FUNCTION tenancy._mask_email(text) IS
 	'An e-mail address that its owner recognizes and nobody else learns.';
-REVOKE ALL ON FUNCTION tenancy._mask_email(text) FROM PUBLIC;
 
 -- In seconds, since a day is not always 24 hours in the session's time zone.
 CREATE FUNCTION tenancy._invite_lifetime()
@@ -46,7 +45,6 @@ EXCEPTION
 END
 $$;
 COMMENT ON FUNCTION tenancy._invite_lifetime() IS 'How long an invite can be accepted.';
-REVOKE ALL ON FUNCTION tenancy._invite_lifetime() FROM PUBLIC;
 
 -- Invite an address, replacing its open invite.  The caller has locked the
 -- organization.
@@ -90,7 +88,6 @@ END
 $$;
 COMMENT ON FUNCTION tenancy._create_invite(uuid, text) IS
 	'Invites an address into a locked organization, replacing its open invite.';
-REVOKE ALL ON FUNCTION tenancy._create_invite(uuid, text) FROM PUBLIC;
 
 CREATE FUNCTION tenancy.create_invite(organization uuid, email text,
 									  OUT invite_id uuid, OUT token text, OUT expires_at timestamptz)
@@ -108,7 +105,6 @@ END
 $$;
 COMMENT ON FUNCTION tenancy.create_invite(uuid, text) IS
 	'Invites an address into an organization, replacing its open invite; the token is shown this once, and not at all where it is mailed.';
-REVOKE ALL ON FUNCTION tenancy.create_invite(uuid, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tenancy.create_invite(uuid, text) TO PUBLIC;
 
 CREATE FUNCTION tenancy.create_invites(organization uuid, emails text[])
@@ -148,7 +144,6 @@ END
 $$;
 COMMENT ON FUNCTION tenancy.create_invites(uuid, text[]) IS
 	'Invites up to 100 addresses into an organization, all or none.';
-REVOKE ALL ON FUNCTION tenancy.create_invites(uuid, text[]) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tenancy.create_invites(uuid, text[]) TO PUBLIC;
 
 -- May the current user revoke this invite?  The inviter may while they are a
@@ -167,7 +162,6 @@ AS $$
 $$;
 COMMENT ON FUNCTION tenancy._may_revoke_invite(uuid) IS
 	'Whether an invite exists that the current user may revoke.';
-REVOKE ALL ON FUNCTION tenancy._may_revoke_invite(uuid) FROM PUBLIC;
 
 CREATE FUNCTION tenancy.revoke_invite(invite uuid)
 RETURNS void
@@ -196,7 +190,6 @@ END
 $$;
 COMMENT ON FUNCTION tenancy.revoke_invite(uuid) IS
 	'Revokes an open invite; for the inviter, Administrators and the Owner.';
-REVOKE ALL ON FUNCTION tenancy.revoke_invite(uuid) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tenancy.revoke_invite(uuid) TO PUBLIC;
 
 -- The invite that a token opens.
@@ -220,7 +213,6 @@ END
 $$;
 COMMENT ON FUNCTION tenancy._find_invite(text) IS
 	'The invite that a token opens; one error for unknown, used and malformed ones.';
-REVOKE ALL ON FUNCTION tenancy._find_invite(text) FROM PUBLIC;
 
 -- Valid up to and including the last microsecond, by the clock and not by the
 -- transaction's start.
@@ -239,7 +231,6 @@ END
 $$;
 COMMENT ON FUNCTION tenancy._require_unexpired(tenancy.invites) IS
 	'Raises when an invite has expired.';
-REVOKE ALL ON FUNCTION tenancy._require_unexpired(tenancy.invites) FROM PUBLIC;
 
 -- May this user accept the invite?  The order of the checks is promised.
 CREATE FUNCTION tenancy._check_acceptance(invite tenancy.invites, member uuid)
@@ -264,7 +255,6 @@ END
 $$;
 COMMENT ON FUNCTION tenancy._check_acceptance(tenancy.invites, uuid) IS
 	'Raises unless a user may accept an invite: wrong account, expired, member already.';
-REVOKE ALL ON FUNCTION tenancy._check_acceptance(tenancy.invites, uuid) FROM PUBLIC;
 
 -- Lock the organization of an invite, then read the invite again: whoever
 -- comes second finds it used.
@@ -282,7 +272,6 @@ END
 $$;
 COMMENT ON FUNCTION tenancy._lock_invite(text) IS
 	'The invite that a token opens, with its organization locked.';
-REVOKE ALL ON FUNCTION tenancy._lock_invite(text) FROM PUBLIC;
 
 -- Make the user a Member.  The caller has locked the organization and checked.
 CREATE FUNCTION tenancy._join(invite tenancy.invites, member uuid)
@@ -318,7 +307,6 @@ END
 $$;
 COMMENT ON FUNCTION tenancy._join(tenancy.invites, uuid) IS
 	'Makes a user a Member of the locked organization that invited them.';
-REVOKE ALL ON FUNCTION tenancy._join(tenancy.invites, uuid) FROM PUBLIC;
 
 CREATE FUNCTION tenancy.preview_invite(token text, OUT organization_name text, OUT masked_email text)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
@@ -336,7 +324,6 @@ END
 $$;
 COMMENT ON FUNCTION tenancy.preview_invite(text) IS
 	'What an invite is for; accepts nothing, and asks nobody to sign in.';
-REVOKE ALL ON FUNCTION tenancy.preview_invite(text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tenancy.preview_invite(text) TO PUBLIC;
 
 CREATE FUNCTION tenancy.accept_invite(token text)
@@ -360,7 +347,6 @@ END
 $$;
 COMMENT ON FUNCTION tenancy.accept_invite(text) IS
 	'Makes the current user a Member of the organization that invited them.';
-REVOKE ALL ON FUNCTION tenancy.accept_invite(text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tenancy.accept_invite(text) TO PUBLIC;
 
 CREATE FUNCTION tenancy.accept_invite_as_new_user(token text, name text)
@@ -386,5 +372,4 @@ END
 $$;
 COMMENT ON FUNCTION tenancy.accept_invite_as_new_user(text, text) IS
 	'Creates the invited user and makes them a Member; the invite''s token is all it takes.';
-REVOKE ALL ON FUNCTION tenancy.accept_invite_as_new_user(text, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tenancy.accept_invite_as_new_user(text, text) TO PUBLIC;

@@ -28,7 +28,6 @@ END
 $$;
 COMMENT ON FUNCTION tenancy._first_project(uuid, uuid) IS
 	'The project that a user starts with in an organization, NULL for none.';
-REVOKE ALL ON FUNCTION tenancy._first_project(uuid, uuid) FROM PUBLIC;
 
 -- Remember a choice.  The caller holds the organization and the project.
 CREATE FUNCTION tenancy._set_switcher(member uuid, organization uuid, project uuid)
@@ -54,7 +53,6 @@ END
 $$;
 COMMENT ON FUNCTION tenancy._set_switcher(uuid, uuid, uuid) IS
 	'Remembers a user''s current organization and project.';
-REVOKE ALL ON FUNCTION tenancy._set_switcher(uuid, uuid, uuid) FROM PUBLIC;
 
 -- The user is out of the organization: move on to another one of theirs, if
 -- this was the current one.  The others may be none of the caller's business,
@@ -92,7 +90,6 @@ END
 $$;
 COMMENT ON FUNCTION tenancy._leave_switcher(uuid, uuid) IS
 	'Moves the switcher of a user who is out of an organization to another one, or to none.';
-REVOKE ALL ON FUNCTION tenancy._leave_switcher(uuid, uuid) FROM PUBLIC;
 
 -- Nobody's current project is one they can no longer see.  Of one member, or of
 -- everybody when it is NULL.
@@ -112,7 +109,6 @@ AS $$
 $$;
 COMMENT ON FUNCTION tenancy._mend_switchers(uuid, uuid) IS
 	'Clears the current project of those who can no longer see it.';
-REVOKE ALL ON FUNCTION tenancy._mend_switchers(uuid, uuid) FROM PUBLIC;
 
 CREATE FUNCTION tenancy.switch_organization(organization uuid)
 RETURNS void
@@ -140,7 +136,6 @@ END
 $$;
 COMMENT ON FUNCTION tenancy.switch_organization(uuid) IS
 	'Makes an organization the current user''s current one.';
-REVOKE ALL ON FUNCTION tenancy.switch_organization(uuid) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tenancy.switch_organization(uuid) TO PUBLIC;
 
 CREATE FUNCTION tenancy.switch_project(project uuid)
@@ -173,5 +168,4 @@ END
 $$;
 COMMENT ON FUNCTION tenancy.switch_project(uuid) IS
 	'Makes a project of the current organization the current user''s current one.';
-REVOKE ALL ON FUNCTION tenancy.switch_project(uuid) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tenancy.switch_project(uuid) TO PUBLIC;

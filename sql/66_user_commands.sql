@@ -21,7 +21,6 @@ END
 $$;
 COMMENT ON FUNCTION tenancy._require_no_user(text) IS
 	'Raises when there is an account for an e-mail address.';
-REVOKE ALL ON FUNCTION tenancy._require_no_user(text) FROM PUBLIC;
 
 CREATE FUNCTION tenancy._create_user(email text, name text)
 RETURNS uuid
@@ -46,7 +45,6 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenancy._create_user(text, text) IS 'Creates a user, asking nothing.';
-REVOKE ALL ON FUNCTION tenancy._create_user(text, text) FROM PUBLIC;
 
 CREATE FUNCTION tenancy.create_user(email text, name text)
 RETURNS uuid
@@ -80,7 +78,6 @@ END
 $$;
 COMMENT ON FUNCTION tenancy.update_my_name(text) IS
 	'Changes the name of the current user, as others see it.';
-REVOKE ALL ON FUNCTION tenancy.update_my_name(text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tenancy.update_my_name(text) TO PUBLIC;
 
 CREATE FUNCTION tenancy.set_user_active(user_id uuid, is_active boolean)
@@ -157,7 +154,6 @@ END
 $$;
 COMMENT ON FUNCTION tenancy._require_no_organization(uuid) IS
 	'Raises while a user owns organizations, and says which.';
-REVOKE ALL ON FUNCTION tenancy._require_no_organization(uuid) FROM PUBLIC;
 
 CREATE FUNCTION tenancy.delete_user(user_id uuid)
 RETURNS void
@@ -341,7 +337,6 @@ END
 $$;
 COMMENT ON FUNCTION tenancy.revoke_session(uuid) IS
 	'Ends one of the current user''s own sessions at once, everywhere.';
-REVOKE ALL ON FUNCTION tenancy.revoke_session(uuid) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tenancy.revoke_session(uuid) TO PUBLIC;
 
 -- Writes only where there is a session to revoke: an identity of another kind
@@ -364,7 +359,6 @@ END
 $$;
 COMMENT ON FUNCTION tenancy._revoke_current_session() IS
 	'Revokes the session that one is signed in with, if any.';
-REVOKE ALL ON FUNCTION tenancy._revoke_current_session() FROM PUBLIC;
 
 -- _clear_identity() clears with a plain SET, which outlives this function and its
 -- SET clause.  act_as() and authenticate() use SET LOCAL, which would not.
@@ -378,7 +372,6 @@ AS $$
 $$;
 COMMENT ON FUNCTION tenancy.sign_out() IS
 	'Revokes the session that one is signed in with, and forgets who is acting.';
-REVOKE ALL ON FUNCTION tenancy.sign_out() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tenancy.sign_out() TO PUBLIC;
 
 -- For support: the Owner has vanished.  The new one need not be a member.

@@ -62,7 +62,6 @@ AS $$
 	SELECT coalesce(tenancy._setting('tenancy.email_enabled') = 'on', false)
 $$;
 COMMENT ON FUNCTION tenancy._mail_is_enabled() IS 'Whether mail is to be enqueued.';
-REVOKE ALL ON FUNCTION tenancy._mail_is_enabled() FROM PUBLIC;
 
 CREATE FUNCTION tenancy._enqueue_invite(invite uuid, token text)
 RETURNS void
@@ -92,7 +91,6 @@ END
 $$;
 COMMENT ON FUNCTION tenancy._enqueue_invite(uuid, text) IS
 	'Puts the mail for an invite into the outbox, where mail is enabled.';
-REVOKE ALL ON FUNCTION tenancy._enqueue_invite(uuid, text) FROM PUBLIC;
 
 -- One statement however many members there are.
 CREATE FUNCTION tenancy._enqueue_joined(organization uuid, newcomer uuid)
@@ -127,7 +125,6 @@ END
 $$;
 COMMENT ON FUNCTION tenancy._enqueue_joined(uuid, uuid) IS
 	'Puts a mail to every member but the newcomer into the outbox, where mail is enabled and the organization wants it.';
-REVOKE ALL ON FUNCTION tenancy._enqueue_joined(uuid, uuid) FROM PUBLIC;
 
 -- ---------------------------------------------------------------------
 -- Taking back: what concerns an address that is to be erased
@@ -148,7 +145,6 @@ AS $$
 $$;
 COMMENT ON FUNCTION tenancy._erase_from_mail(text) IS
 	'Takes an address out of the outbox: as recipient, as newcomer and as inviter.';
-REVOKE ALL ON FUNCTION tenancy._erase_from_mail(text) FROM PUBLIC;
 
 -- ---------------------------------------------------------------------
 -- For the mailer
