@@ -128,4 +128,10 @@ SELECT tenancy.delete_user(id('eve'));
 RESET ROLE;
 SELECT kind, recipient, payload ->> 'inviter_name' AS inviter, payload ->> 'reply_to' AS reply_to FROM tenancy.notifications ORDER BY 1, 2;
 
+-- Rows of the application's own hold an account back.
+CREATE TABLE bills (user_id uuid REFERENCES tenancy.users);
+INSERT INTO bills VALUES (id('max'));
+SET ROLE :app;
+SELECT attempt(format('SELECT tenancy.delete_user(%L)', id('max')));
+
 \i :cleanup
