@@ -194,12 +194,13 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	me uuid := tenancy._require_user();
+	me uuid := tenancy.current_user_id();
 	organization uuid;
 	project uuid;
 BEGIN
 	-- An update that changes nothing: two creations by one user follow each
-	-- other, or one of them fails, so that the plan's limit holds.
+	-- other, or one of them fails, so that the plan's limit holds; nor does
+	-- the account end in the meantime.
 	UPDATE tenancy.users u
 	SET is_active = u.is_active
 	WHERE u.id = me;

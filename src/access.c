@@ -63,7 +63,7 @@ typedef struct Entry
 {
 	EntryKey	key;			/* must be first */
 	AccessSet  *set;			/* NULL until the first load has succeeded */
-	bool		stale;
+	bool		stale;			/* the set, if there is one */
 	dlist_node	used;			/* in order of last use */
 } Entry;
 
@@ -481,7 +481,6 @@ findEntry(const Identity *who)
 	if (!found)
 	{
 		entry->set = NULL;
-		entry->stale = true;
 		dlist_push_head(&usage, &entry->used);
 	}
 	else

@@ -161,4 +161,10 @@ SELECT attempt($$SELECT tenancy.set_project_privacy(id('only'), true)$$);
 SELECT act('mia');
 SELECT called(id), is_private FROM tenancy.my_projects ORDER BY 1;
 
+-- A project whose id is all zeros is not the current one of whoever has none.
+RESET ROLE;
+INSERT INTO tenancy.projects (id, organization_id, name) VALUES ('00000000-0000-0000-0000-000000000000', id('acme'), 'Zero');
+SELECT act('alice');
+SELECT tenancy.level_in('00000000-0000-0000-0000-000000000000'), tenancy.current_project_id() IS NULL AS none;
+
 \i :cleanup
