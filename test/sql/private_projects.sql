@@ -183,6 +183,11 @@ SELECT called(user_id), level FROM tenancy.project_members ORDER BY 1;
 SELECT attempt($$SELECT tenancy.add_project_member(id('hidden'), id('mia'), 'member')$$);
 SELECT called(user_id), level FROM tenancy.project_members ORDER BY 1;
 
+-- Whoever was deactivated is given no other level.
+SELECT tenancy.set_user_active(id('max'), false);
+SELECT alike('SELECT tenancy.set_project_member_level(id(''hidden''), %1$L, ''administrator'')', 'max', 'fake');
+SELECT tenancy.set_user_active(id('max'), true);
+
 -- behaviour 73: a project Administrator can promote and remove others in it
 SELECT act('mia');
 SELECT attempt($$SELECT tenancy.set_project_member_level(id('hidden'), id('max'), 'administrator')$$);
