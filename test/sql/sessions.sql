@@ -50,7 +50,9 @@ SELECT called(id), is_current FROM tenancy.my_sessions;
 SELECT attempt(format('SELECT tenancy.authenticate(%L)', :'phone'));
 RESET ROLE;
 SELECT called(id), revoked_at IS NULL AS live FROM tenancy.sessions WHERE id IN (id('phone'), id('laptop'), id('his')) ORDER BY 1;
--- ... the present one, too, and are nobody from the next statement on
+-- ... the present one, too, and are nobody from the next statement on, though
+-- another one lives
+SELECT tenancy.create_session(id('mia')) IS NOT NULL AS another;
 SET ROLE :client;
 SELECT sees();
 SELECT tenancy.revoke_session(id) FROM tenancy.my_sessions WHERE is_current;
