@@ -111,7 +111,17 @@ SELECT act('adam');
 SELECT alike('SELECT tenancy.revoke_invite(%1$L)', 'hers', 'his', 'bobs', 'fake', 'null');
 SELECT act('alice');
 SELECT alike('SELECT tenancy.revoke_invite(%1$L)', 'hers', 'his', 'bobs', 'fake', 'null');
--- ... who no longer is a member revokes nothing, and their invites are void
+-- ... who no longer is a member revokes nothing, even where their invite was left,
+SELECT act('max');
+SELECT remember('left', invite_id) FROM tenancy.create_invite(id('acme'), 'left@regress.example');
+RESET ROLE;
+BEGIN;
+DELETE FROM tenancy.memberships WHERE user_id = id('max');
+SELECT alike('SELECT tenancy.revoke_invite(%1$L)', 'left', 'fake');
+ROLLBACK;
+SET ROLE :app;
+SELECT tenancy.revoke_invite(id('left'));
+-- ... and whoever leaves takes theirs along
 SELECT act('mia');
 SELECT tenancy.leave_organization(id('acme'));
 SELECT alike('SELECT tenancy.revoke_invite(%1$L)', 'hers', 'fake');
