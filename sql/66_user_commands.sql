@@ -64,13 +64,13 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	me uuid := tenancy._require_user();
+	me uuid := tenancy.current_user_id();
 BEGIN
 	UPDATE tenancy.users u
 	SET name = tenancy._clean_name(update_my_name.name)
 	WHERE u.id = me AND u.is_active;
 	IF NOT FOUND THEN
-		-- Deleted, deactivated or forgotten while waiting.
+		-- Or deleted, deactivated or forgotten while waiting.
 		RAISE EXCEPTION 'nobody is signed in'
 			USING ERRCODE = 'invalid_authorization_specification';
 	END IF;
