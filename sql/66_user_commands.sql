@@ -170,7 +170,6 @@ BEGIN
 		  WHERE m.user_id = delete_user.user_id
 		  ORDER BY m.organization_id) o;
 
-	PERFORM tenancy._require_no_organization(delete_user.user_id);
 	PERFORM tenancy._erase_from_mail(u.email)
 	FROM tenancy.users u
 	WHERE u.id = delete_user.user_id;
@@ -182,7 +181,7 @@ BEGIN
 	END IF;
 EXCEPTION
 	WHEN foreign_key_violation OR restrict_violation THEN
-		-- An organization that came meanwhile, or the application's own rows.
+		-- What refers to the user: their organizations, or the application's own rows.
 		PERFORM tenancy._require_no_organization(delete_user.user_id);
 		RAISE EXCEPTION 'user is still in use'
 			USING ERRCODE = 'object_not_in_prerequisite_state',
@@ -221,10 +220,6 @@ BEGIN
 	FROM tenancy.users u
 	WHERE u.id = forget_user.user_id
 	FOR UPDATE;
-	IF NOT FOUND THEN
-		RAISE EXCEPTION 'user does not exist'
-			USING ERRCODE = 'no_data_found';
-	END IF;
 	IF forgotten IS NOT NULL THEN
 		RETURN;
 	END IF;
@@ -239,6 +234,7 @@ BEGIN
 	DELETE FROM tenancy.project_memberships m WHERE m.user_id = forget_user.user_id;
 	DELETE FROM tenancy.user_preferences p WHERE p.user_id = forget_user.user_id;
 	DELETE FROM tenancy.role_bindings b WHERE b.user_id = forget_user.user_id;
+	-- This one raises when there is no such user.
 	PERFORM tenancy.revoke_sessions(forget_user.user_id);
 	PERFORM tenancy._erase_from_mail(address);
 	PERFORM tenancy._erase_from_audit(forget_user.user_id, address);
