@@ -59,4 +59,14 @@ SELECT tenancy.revoke_session(id) FROM tenancy.my_sessions WHERE is_current;
 SELECT sees(), tenancy.current_user_id() IS NULL AS nobody;
 SELECT attempt(format('SELECT tenancy.authenticate(%L)', :'laptop'));
 
+-- What has ended keeps the moment when it ended.
+SELECT tenancy.authenticate(:'his', true);
+RESET ROLE;
+UPDATE tenancy.sessions SET revoked_at = '2020-01-01' WHERE id IN (id('revoked'), id('his'));
+SET ROLE :client;
+SELECT tenancy.sign_out();
+RESET ROLE;
+SELECT tenancy.revoke_sessions(id('mia'));
+SELECT called(id), revoked_at::date FROM tenancy.sessions WHERE id IN (id('revoked'), id('his')) ORDER BY 1;
+
 \i :cleanup
