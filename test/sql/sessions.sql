@@ -59,6 +59,18 @@ SELECT tenancy.revoke_session(id) FROM tenancy.my_sessions WHERE is_current;
 SELECT sees(), tenancy.current_user_id() IS NULL AS nobody;
 SELECT attempt(format('SELECT tenancy.authenticate(%L)', :'laptop'));
 
+-- Whoever is deactivated is nobody, also where the session was left to them.
+SELECT tenancy.authenticate(:'his', true);
+SELECT called(tenancy.current_user_id());
+RESET ROLE;
+UPDATE tenancy.users SET is_active = false WHERE id = id('max');
+SET ROLE :client;
+SELECT tenancy.current_user_id() IS NULL AS nobody;
+SELECT attempt(format('SELECT tenancy.authenticate(%L)', :'his'));
+RESET ROLE;
+UPDATE tenancy.users SET is_active = true WHERE id = id('max');
+SET ROLE :client;
+
 -- What has ended keeps the moment when it ended.
 SELECT tenancy.authenticate(:'his', true);
 RESET ROLE;
