@@ -377,9 +377,7 @@ xactCallback(XactEvent event, void *arg)
 		case XACT_EVENT_ABORT:
 			if (changed)
 				series++;
-			changed = false;
-			mayHaveChanged();
-			break;
+			/* FALLTHROUGH */
 		case XACT_EVENT_COMMIT:
 		case XACT_EVENT_PREPARE:
 			changed = false;
