@@ -35,6 +35,11 @@ WITH e AS MATERIALIZED (SELECT count(*) AS n FROM events),
 	 n AS MATERIALIZED (SELECT count(n) AS n FROM s, attacks_callers_notes n)
 SELECT e.n AS events, n.n AS notes FROM e, n;
 ROLLBACK;
+-- ... there and back again
+BEGIN;
+SELECT tenancy.act_as(:'bob') \gset
+SELECT tenancy.act_as(:'alice'), (SELECT count(*) FROM events) AS events, tenancy.act_as(:'bob');
+ROLLBACK;
 \c - :app
 BEGIN;
 SELECT tenancy.authenticate(:'session_b') \gset
