@@ -128,6 +128,11 @@ SELECT tenancy.delete_user(id('eve'));
 RESET ROLE;
 SELECT kind, recipient, payload ->> 'inviter_name' AS inviter, payload ->> 'reply_to' AS reply_to FROM tenancy.notifications ORDER BY 1, 2;
 
+-- One account an address, however it is written.
+SET ROLE :app;
+SELECT attempt($$SELECT tenancy.create_user(' MAX@regress.example', 'Another')$$);
+RESET ROLE;
+
 -- Rows of the application's own hold an account back.
 CREATE TABLE bills (user_id uuid REFERENCES tenancy.users);
 INSERT INTO bills VALUES (id('max'));
