@@ -26,6 +26,7 @@ OBJS = \
 	src/credential.o \
 	src/invalidation.o \
 	src/privileged.o \
+	src/ingest.o \
 	src/runas.o \
 	src/settings.o \
 	src/stats.o

@@ -55,7 +55,7 @@ sub values_of
 {
 	my ($workload) = @_;
 	my $user = $workload->{user};
-	my %values = (user => $user, rows => $workload->{rows});
+	my %values = (user => $user, rows => $workload->{rows}, copied => "$ENV{WORK}/copied");
 
 	if ($user ne '-')
 	{

@@ -149,6 +149,8 @@ UNION ALL
 SELECT format('SELECT tenancy.protect(''guarded.%s'')', relation)
 FROM unnest('{events, arrivals, devices, inbox}'::text[]) relation
 \gexec
+SELECT tenancy.create_ingest_view('guarded.inbox', 'inbox_in');
+GRANT pg_read_server_files TO bench_limit, bench_tenancy;
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA guarded TO bench_tenancy;
 GRANT SELECT ON ALL TABLES IN SCHEMA plain TO PUBLIC;
 GRANT INSERT, UPDATE, DELETE ON plain.inbox TO PUBLIC;

@@ -109,11 +109,27 @@ END
 $$;
 COMMENT ON FUNCTION tenancy._require_owner(regclass, text) IS 'Raises unless the caller owns a relation.';
 
+-- The path is ours, so a name by itself is one beside the table.
+CREATE FUNCTION tenancy._view_name(source regclass, view_name text) RETURNS text
+LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	parts text[] := parse_ident(view_name);
+BEGIN
+	IF cardinality(parts) > 2 THEN
+		RAISE EXCEPTION 'invalid name of a view' USING ERRCODE = 'invalid_parameter_value';
+	END IF;
+	RETURN CASE WHEN cardinality(parts) = 2 THEN format('%I.%I', parts[1], parts[2])
+				ELSE (SELECT format('%I.%I', n.nspname, parts[1]) FROM pg_class c
+					  JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = source) END;
+END
+$$;
+COMMENT ON FUNCTION tenancy._view_name(regclass, text) IS 'The name of a view to be made for a table, with its schema.';
+
 CREATE FUNCTION tenancy.create_reporting_view(source regclass, view_name text) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	parts text[];
 	name text;
 	query text;
 	hidden text;
@@ -121,14 +137,7 @@ BEGIN
 	IF source IS NULL OR view_name IS NULL THEN
 		RAISE EXCEPTION 'source and view name must not be null' USING ERRCODE = 'null_value_not_allowed';
 	END IF;
-	parts := parse_ident(view_name);
-	IF cardinality(parts) > 2 THEN
-		RAISE EXCEPTION 'invalid name of a view' USING ERRCODE = 'invalid_parameter_value';
-	END IF;
-	-- The path is ours here, so a name by itself is one beside the table.
-	name := CASE WHEN cardinality(parts) = 2 THEN format('%I.%I', parts[1], parts[2])
-				 ELSE (SELECT format('%I.%I', n.nspname, parts[1]) FROM pg_class c
-					   JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = source) END;
+	name := tenancy._view_name(source, view_name);
 	query := tenancy._report_query(source);
 	PERFORM tenancy._require_owner(source, 'table');
 	EXECUTE format('CREATE VIEW %s WITH (security_invoker = true) AS %s', name, query);

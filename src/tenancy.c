@@ -15,6 +15,7 @@
 #include "compat.h"
 #include "execution.h"
 #include "identity.h"
+#include "ingest.h"
 #include "invalidation.h"
 #include "settings.h"
 
@@ -31,6 +32,7 @@ _PG_init(void)
 	ExecutionInit();
 	SettingsInit();
 	CommandInit();
+	IngestInit();
 	MarkGUCPrefixReserved("tenancy");
 }
 

@@ -1,0 +1,3 @@
+-- before: TRUNCATE plain.inbox, guarded.inbox
+-- contenders: limit tenancy
+COPY {inbox in} FROM '{copied}';

@@ -1,0 +1,272 @@
+/*
+ * ingest.c
+ *		Rows in bulk through a view.
+ *
+ * PostgreSQL refuses COPY into a table with row security, but not into a view
+ * with an INSTEAD OF trigger.  This one gathers rows, and inserts them into the
+ * view's table by the thousand: by an ordinary INSERT of whoever copies, under
+ * the policies, triggers and constraints of the table.
+ *
+ * A view has three triggers with the same function.  The one before a statement
+ * begins a gathering, the one for each row adds to it, and the one after the
+ * statement inserts the rest.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "commands/trigger.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "nodes/primnodes.h"
+#include "parser/parsetree.h"
+#include "rewrite/rewriteHandler.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/queryenvironment.h"
+#include "utils/rel.h"
+#include "utils/tuplestore.h"
+
+#include "compat.h"
+#include "ingest.h"
+
+#define ROWS_AT_ONCE	1000
+
+/* The name of the gathered rows in the statement that inserts them. */
+#define GATHERED		"gathered"
+
+/* What one statement has gathered for one view. */
+typedef struct Gathering
+{
+	struct Gathering *outer;	/* of a statement around this one */
+	Oid			view;
+	int			nestLevel;		/* of the transaction that it belongs to */
+	MemoryContext context;
+	TupleDesc	desc;
+	Tuplestorestate *rows;
+	int			nrows;
+	SPIPlanPtr	plan;			/* inserts them; NULL until it is needed */
+} Gathering;
+
+static Gathering *innermost = NULL;
+
+PG_FUNCTION_INFO_V1(tenancy_ingest);
+
+/* ---- gatherings ---- */
+
+static void
+begin(Relation view)
+{
+	MemoryContext context = AllocSetContextCreate(TopTransactionContext,
+												  "tenancy gathering", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext previous = MemoryContextSwitchTo(context);
+	Gathering  *gathering = palloc0(sizeof(Gathering));
+
+	gathering->view = RelationGetRelid(view);
+	gathering->nestLevel = GetCurrentTransactionNestLevel();
+	gathering->context = context;
+	gathering->desc = CreateTupleDescCopy(RelationGetDescr(view));
+	gathering->outer = innermost;
+	innermost = gathering;
+	MemoryContextSwitchTo(previous);
+}
+
+/*
+ * The gathering of a view's statement.  Statements may be inside one another,
+ * also for the same view; and one query may have several for one view, whose
+ * rows then go the same way.
+ */
+static Gathering *
+find(Relation view)
+{
+	for (Gathering *gathering = innermost; gathering != NULL; gathering = gathering->outer)
+		if (gathering->view == RelationGetRelid(view) &&
+			gathering->nestLevel == GetCurrentTransactionNestLevel())
+			return gathering;
+	ereport(ERROR,
+			(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+			 errmsg("view \"%s\" has lost one of its triggers", RelationGetRelationName(view)),
+			 errhint("Drop it, and call tenancy.create_ingest_view() again.")));
+}
+
+static void
+end(Gathering *gathering)
+{
+	Gathering **link = &innermost;
+
+	while (*link != gathering)
+		link = &(*link)->outer;
+	*link = gathering->outer;
+	if (gathering->plan != NULL)
+		SPI_freeplan(gathering->plan);
+	MemoryContextDelete(gathering->context);
+}
+
+/* What a failed (sub)transaction has gathered goes with it. */
+static void
+forget(int nestLevel)
+{
+	while (innermost != NULL && innermost->nestLevel >= nestLevel)
+	{
+		Gathering  *gathering = innermost;
+
+		innermost = gathering->outer;
+		if (gathering->plan != NULL)
+			SPI_freeplan(gathering->plan);
+		MemoryContextDelete(gathering->context);
+	}
+}
+
+static void
+onTransaction(XactEvent event, void *arg)
+{
+	if (event == XACT_EVENT_ABORT)
+		forget(0);
+	/* rather than lose rows in silence */
+	else if ((event == XACT_EVENT_PRE_COMMIT || event == XACT_EVENT_PRE_PREPARE) && innermost != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("rows for view \"%s\" were not inserted", get_rel_name(innermost->view)),
+				 errhint("Drop it, and call tenancy.create_ingest_view() again.")));
+}
+
+static void
+onSubtransaction(SubXactEvent event, SubTransactionId mine, SubTransactionId parent, void *arg)
+{
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+		forget(GetCurrentTransactionNestLevel());
+}
+
+void
+IngestInit(void)
+{
+	RegisterXactCallback(onTransaction, NULL);
+	RegisterSubXactCallback(onSubtransaction, NULL);
+}
+
+/* ---- inserting ---- */
+
+/* The statement for a view of some columns of one table, as its query has them. */
+static char *
+insertStatement(Relation view)
+{
+	Query	   *query = get_view_query(view);
+	RangeTblEntry *table = list_length(query->rtable) > 0 ? llast(query->rtable) : NULL;
+	StringInfoData columns;
+	StringInfoData values;
+	ListCell   *cell;
+
+	initStringInfo(&columns);
+	initStringInfo(&values);
+	foreach(cell, query->targetList)
+	{
+		TargetEntry *entry = lfirst_node(TargetEntry, cell);
+		Var		   *var = (Var *) entry->expr;
+
+		if (!IsA(var, Var) || rt_fetch(var->varno, query->rtable) != table ||
+			table->rtekind != RTE_RELATION)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("view \"%s\" is not one of columns of a table", RelationGetRelationName(view))));
+		appendStringInfo(&columns, "%s%s", columns.len > 0 ? ", " : "",
+						 quote_identifier(get_attname(table->relid, var->varattno, false)));
+		appendStringInfo(&values, "%s%s", values.len > 0 ? ", " : "",
+						 quote_identifier(NameStr(TupleDescAttr(RelationGetDescr(view), entry->resno - 1)->attname)));
+	}
+	return psprintf("INSERT INTO %s (%s) SELECT %s FROM " GATHERED,
+					quote_qualified_identifier(get_namespace_name(get_rel_namespace(table->relid)),
+											   get_rel_name(table->relid)),
+					columns.data, values.data);
+}
+
+static void
+prepare(Gathering *gathering, Relation view)
+{
+	SPIPlanPtr	plan = SPI_prepare(insertStatement(view), 0, NULL);
+
+	if (plan == NULL || SPI_keepplan(plan) != 0)
+		elog(ERROR, "could not prepare an insertion: %s", SPI_result_code_string(SPI_result));
+	gathering->plan = plan;
+}
+
+static void
+insertGathered(Gathering *gathering, Relation view)
+{
+	EphemeralNamedRelation gathered;
+	int			result;
+
+	if (gathering->nrows == 0)
+		return;
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	gathered = palloc0(sizeof(EphemeralNamedRelationData));
+	gathered->md.name = GATHERED;
+	gathered->md.reliddesc = InvalidOid;
+	gathered->md.tupdesc = gathering->desc;
+	gathered->md.enrtype = ENR_NAMED_TUPLESTORE;
+	gathered->md.enrtuples = gathering->nrows;
+	gathered->reldata = gathering->rows;
+	if (SPI_register_relation(gathered) != SPI_OK_REL_REGISTER)
+		elog(ERROR, "SPI_register_relation failed");
+	if (gathering->plan == NULL)
+		prepare(gathering, view);
+	result = SPI_execute_plan(gathering->plan, NULL, NULL, false, 0);
+	if (result != SPI_OK_INSERT)
+		elog(ERROR, "could not insert rows: %s", SPI_result_code_string(result));
+	if (SPI_finish() != SPI_OK_FINISH)
+		elog(ERROR, "SPI_finish failed");
+	tuplestore_end(gathering->rows);
+	gathering->rows = NULL;
+	gathering->nrows = 0;
+}
+
+static void
+add(Gathering *gathering, Relation view, HeapTuple tuple)
+{
+	MemoryContext previous = MemoryContextSwitchTo(gathering->context);
+
+	if (gathering->rows == NULL)
+		gathering->rows = tuplestore_begin_heap(false, false, work_mem);
+	tuplestore_puttuple(gathering->rows, tuple);
+	MemoryContextSwitchTo(previous);
+	if (++gathering->nrows >= ROWS_AT_ONCE)
+		insertGathered(gathering, view);
+}
+
+/*
+ * tenancy_ingest -- trigger: put a view's new rows into its table.
+ *
+ * tenancy._ingest(): BEFORE INSERT and AFTER INSERT for each statement, and
+ * INSTEAD OF INSERT for each row.
+ */
+Datum
+tenancy_ingest(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	Relation	view;
+
+	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_BY_INSERT(trigger->tg_event) ||
+		trigger->tg_relation->rd_rel->relkind != RELKIND_VIEW)
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("tenancy._ingest() can only be called as a trigger for insertions into a view")));
+	view = trigger->tg_relation;
+	if (TRIGGER_FIRED_FOR_ROW(trigger->tg_event))
+	{
+		add(find(view), view, trigger->tg_trigtuple);
+		return PointerGetDatum(trigger->tg_trigtuple);
+	}
+	if (TRIGGER_FIRED_BEFORE(trigger->tg_event))
+		begin(view);
+	else
+	{
+		Gathering  *gathering = find(view);
+
+		insertGathered(gathering, view);
+		end(gathering);
+	}
+	PG_RETURN_POINTER(NULL);
+}

@@ -1,0 +1,185 @@
+-- Ingest views: COPY for tenants, into the project whose token is signed in, and
+-- into no other.  Each comment is a promise, and what follows tries to break it.
+\set test ingest
+\getenv inputs PG_ABS_SRCDIR
+\set fixture :inputs /sql/fixture.psql
+\i :fixture
+RESET ROLE;
+CREATE ROLE regress_ingest_owner;
+GRANT CREATE, USAGE ON SCHEMA regress TO regress_ingest_owner;
+GRANT REFERENCES ON tenancy.projects TO regress_ingest_owner;
+SET ROLE regress_ingest_owner;
+CREATE TABLE readings (id bigint GENERATED ALWAYS AS IDENTITY, project_id uuid NOT NULL, "at" timestamptz NOT NULL DEFAULT '2026-01-01', device integer NOT NULL CHECK (device > 0),
+	gone integer, "Value " numeric, double_value numeric GENERATED ALWAYS AS ("Value " * 2) STORED, UNIQUE (project_id, device));
+ALTER TABLE readings DROP COLUMN gone;
+CREATE TABLE plain (project_id uuid, n integer);
+CREATE TABLE parts (project_id uuid NOT NULL, n integer) PARTITION BY HASH (project_id);
+CREATE TABLE parts_0 PARTITION OF parts FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+CREATE TABLE parts_1 PARTITION OF parts FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+SELECT tenancy.protect('readings'), tenancy.protect('parts') \g /dev/null
+SELECT tenancy.create_ingest_view('readings', 'readings_in');
+SELECT tenancy.create_ingest_view('parts', '"parts "" in"');
+SELECT * FROM tenancy.ingest_views ORDER BY 1;
+SELECT attname, atttypid::regtype, pg_get_expr(adbin, adrelid) FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum WHERE attrelid = 'readings_in'::regclass ORDER BY attnum;
+-- ... one for a table that is not protected, with a name that is taken, or by somebody who does not own it, is none
+SELECT attempt($$SELECT tenancy.create_ingest_view('plain', 'plain_in')$$);
+SELECT attempt($$SELECT tenancy.create_ingest_view('readings', 'readings_in')$$);
+SELECT attempt($$SELECT tenancy.create_ingest_view('readings', 'a.b.c')$$);
+SELECT attempt($$SELECT tenancy.create_ingest_view('readings', NULL)$$);
+SELECT attempt($$SELECT tenancy.create_ingest_view(NULL, 'x')$$);
+GRANT INSERT ON readings, readings_in, parts, "parts "" in" TO :client;
+GRANT SELECT ON "parts "" in" TO :client;
+SET ROLE :app;
+SELECT attempt($$SELECT tenancy.create_ingest_view('readings', 'mine')$$);
+RESET ROLE;
+SELECT token AS open_token FROM tenancy.project_tokens WHERE project_id = id('open') \gset
+SELECT token AS foreign_token FROM tenancy.project_tokens WHERE project_id = id('foreign') \gset
+CREATE FUNCTION pg_temp.stored() RETURNS TABLE (project text, at timestamptz, device integer, value numeric, double_value numeric) LANGUAGE sql SECURITY DEFINER SET search_path = regress, pg_temp AS $$
+	SELECT called(project_id), at, device, "Value ", double_value FROM readings ORDER BY id
+$$;
+CREATE FUNCTION pg_temp.parts() RETURNS TABLE (project text, n bigint) LANGUAGE sql SECURITY DEFINER SET search_path = regress, pg_temp AS $$
+	SELECT called(project_id), count(*) FROM parts GROUP BY 1 ORDER BY 1
+$$;
+SET ROLE :client;
+SET timezone = 'UTC';
+
+-- The project comes from the token, defaults from the table
+BEGIN;
+SELECT tenancy.authenticate(:'open_token');
+COPY readings_in (device, "Value ") FROM STDIN;
+1	1.5
+2	\N
+\.
+COPY readings_in (device, at) FROM STDIN WITH (FORMAT csv);
+3,2026-02-02 00:00:00+00
+\.
+INSERT INTO readings_in (device) VALUES (4), (5);
+COMMIT;
+SELECT * FROM pg_temp.stored();
+
+-- ... and from nothing else: another project's id in the data, hidden or made up
+SELECT tenancy.authenticate(:'open_token', true);
+COPY readings_in (project_id, device) FROM PROGRAM 'true';
+CREATE FUNCTION pg_temp.into(name text) RETURNS text LANGUAGE sql AS $$ SELECT attempt(format('INSERT INTO readings_in (project_id, device) VALUES (%L, 6)', id(name))) $$;
+SELECT pg_temp.into('hidden'), pg_temp.into('foreign'), pg_temp.into('fake') \gx
+SELECT pg_temp.into('open');
+SELECT attempt('INSERT INTO readings_in (project_id, device) VALUES (NULL, 7)');
+SELECT attempt('INSERT INTO readings (project_id, device) VALUES (id(''foreign''), 6)');
+
+-- All or nothing: what breaks a rule of the table, or of COPY, leaves no row
+COPY readings_in (device) FROM STDIN;
+8
+9
+-1
+\.
+COPY readings_in (device) FROM STDIN;
+10
+4
+\.
+COPY readings_in (device, at) FROM STDIN;
+11	2026-01-01
+12
+\.
+COPY readings_in (device) FROM STDIN;
+13	14
+\.
+BEGIN;
+SAVEPOINT s;
+INSERT INTO readings_in (device) SELECT n FROM generate_series(2001, 4500) n;
+INSERT INTO readings_in (device) VALUES (0);
+ROLLBACK TO s;
+INSERT INTO readings_in (device) VALUES (15);
+COMMIT;
+SELECT project, device FROM pg_temp.stored() WHERE device > 5;
+
+-- More rows than are held at once, into partitions, under statements in one another
+INSERT INTO "parts "" in" (n) SELECT n FROM generate_series(1, 2500) n;
+SELECT * FROM pg_temp.parts();
+CREATE FUNCTION pg_temp.one_more(n integer) RETURNS integer LANGUAGE plpgsql AS $$
+BEGIN
+	INSERT INTO "parts "" in" (n) VALUES (n);
+	BEGIN
+		INSERT INTO "parts "" in" (n) SELECT * FROM generate_series(1, 1500);
+		RAISE SQLSTATE 'UNDO0';
+	EXCEPTION WHEN SQLSTATE 'UNDO0' THEN
+		INSERT INTO "parts "" in" (n) VALUES (n);
+	END;
+	RETURN n;
+END $$;
+INSERT INTO "parts "" in" (n) SELECT pg_temp.one_more(n) FROM generate_series(1, 3) n;
+SELECT * FROM pg_temp.parts();
+WITH a AS (INSERT INTO "parts "" in" (n) VALUES (1), (2) RETURNING n), b AS (INSERT INTO "parts "" in" (n) SELECT n FROM a RETURNING n)
+INSERT INTO "parts "" in" (n) SELECT n FROM b;
+SELECT * FROM pg_temp.parts();
+
+-- Attack: a token that was regenerated, nobody, a Member of another organization
+SELECT tenancy.authenticate(:'open_token', true);
+RESET ROLE;
+DELETE FROM tenancy.project_tokens WHERE project_id = id('open');
+SET ROLE :client;
+COPY readings_in (device) FROM STDIN;
+16
+\.
+SELECT tenancy.sign_out();
+COPY readings_in (device) FROM STDIN;
+17
+\.
+SET ROLE :app;
+SELECT act('bob');
+SELECT pg_temp.into('open');
+RESET ROLE;
+GRANT INSERT ON readings, readings_in TO :app;
+SET ROLE :app;
+SELECT pg_temp.into('open'), pg_temp.into('fake') \gx
+SELECT tenancy.sign_out();
+-- ... a role with no right on the table, though it has one on the view
+SELECT act('alice');
+SELECT tenancy.rotate_project_token(id('open')) AS new_token \gset
+RESET ROLE;
+REVOKE INSERT ON readings FROM :client;
+SET ROLE :client;
+SELECT tenancy.authenticate(:'new_token', true);
+COPY readings_in (device) FROM STDIN;
+18
+\.
+-- ... through the view one neither reads nor changes
+SELECT attempt('SELECT * FROM readings_in');
+SELECT attempt('UPDATE readings_in SET device = 1');
+RESET ROLE;
+GRANT INSERT ON readings TO :client;
+SELECT device FROM pg_temp.stored() WHERE device > 15;
+
+-- The table changes: what it got meanwhile has its default, what was renamed is found
+ALTER TABLE readings ADD COLUMN later integer DEFAULT 7;
+ALTER TABLE readings RENAME COLUMN device TO "De vice";
+ALTER TABLE readings RENAME TO "Readings 2";
+SET ROLE :client;
+COPY readings_in (device) FROM STDIN;
+20
+\.
+RESET ROLE;
+SELECT "De vice", later FROM "Readings 2" WHERE later = 7 AND "De vice" = 20;
+
+-- What takes a trigger away is told, rather than that rows are lost
+BEGIN;
+DROP TRIGGER tenancy_ingest_end ON readings_in;
+SET ROLE :client;
+INSERT INTO readings_in (device) VALUES (21);
+COMMIT;
+BEGIN;
+DROP TRIGGER tenancy_ingest_begin ON readings_in;
+SET ROLE :client;
+INSERT INTO readings_in (device) VALUES (22);
+ROLLBACK;
+-- ... nor is the function good for anything else
+CREATE TABLE mine (n integer);
+CREATE TRIGGER t BEFORE INSERT ON mine FOR EACH ROW EXECUTE FUNCTION tenancy._ingest();
+INSERT INTO mine VALUES (1);
+CREATE VIEW joined AS SELECT p.n, q.n AS m FROM plain p JOIN plain q USING (n);
+CREATE TRIGGER a BEFORE INSERT ON joined FOR EACH STATEMENT EXECUTE FUNCTION tenancy._ingest();
+CREATE TRIGGER b INSTEAD OF INSERT ON joined FOR EACH ROW EXECUTE FUNCTION tenancy._ingest();
+CREATE TRIGGER c AFTER INSERT ON joined FOR EACH STATEMENT EXECUTE FUNCTION tenancy._ingest();
+INSERT INTO joined VALUES (1, 2);
+DROP OWNED BY regress_ingest_owner CASCADE;
+DROP ROLE regress_ingest_owner;
+\i :cleanup
