@@ -40,6 +40,10 @@ BEGIN;
 SELECT tenancy.act_as(:'bob') \gset
 SELECT tenancy.act_as(:'alice'), (SELECT count(*) FROM events) AS events, tenancy.act_as(:'bob');
 ROLLBACK;
+-- ... and from nobody to somebody
+BEGIN;
+SELECT tenancy.can_view(:'p1'), tenancy.act_as(:'alice') FROM generate_series(1, 2);
+ROLLBACK;
 \c - :app
 BEGIN;
 SELECT tenancy.authenticate(:'session_b') \gset
