@@ -54,7 +54,7 @@ SELECT count(*) FROM pg_policies WHERE tablename = 'events';
 -- attack 52: predicates answer, they do not raise, whatever they are asked
 BEGIN;
 SELECT tenancy.authenticate(:'session_b') \gset
-SELECT tenancy.can_view(NULL), tenancy.can_edit(NULL, NULL), tenancy.can_write(NULL), tenancy.is_member(NULL),
+SELECT tenancy.can_view(NULL), tenancy.can_reach(NULL), tenancy.can_edit(NULL, NULL), tenancy.can_write(NULL), tenancy.is_member(NULL),
 	   tenancy.level_in(NULL), tenancy.can('project.view', NULL), tenancy.can(NULL, :'p2');
 SELECT bool_or(tenancy.can_view(u)), bool_or(tenancy.can_write(u)), bool_or(tenancy.is_member(u)), bool_or(tenancy.can('project.view', u))
 FROM (VALUES ('00000000-0000-0000-0000-000000000000'::uuid), ('ffffffff-ffff-ffff-ffff-ffffffffffff'), (:'p1'), (:'one'), (:'alice')) v (u);
