@@ -40,6 +40,18 @@ BEGIN;
 SELECT tenancy.act_as(:'bob') \gset
 SELECT tenancy.act_as(:'alice'), (SELECT count(*) FROM events) AS events, tenancy.act_as(:'bob');
 ROLLBACK;
+-- ... and an expression that is asked again, by somebody else, remembers nothing
+BEGIN;
+CREATE FUNCTION pg_temp.lists(VARIADIC people uuid[]) RETURNS TABLE (person uuid, list uuid[]) LANGUAGE plpgsql AS $$
+BEGIN
+	FOREACH person IN ARRAY people LOOP
+		PERFORM tenancy.act_as(person);
+		list := tenancy.viewable_projects();
+		RETURN NEXT;
+	END LOOP;
+END $$;
+SELECT list = ARRAY[CASE person WHEN :'alice' THEN :'p1'::uuid ELSE :'p2' END] AS right FROM pg_temp.lists(:'alice', :'bob', :'alice');
+ROLLBACK;
 -- ... and from nobody to somebody
 BEGIN;
 SELECT tenancy.can_view(:'p1'), tenancy.act_as(:'alice') FROM generate_series(1, 2);
