@@ -144,7 +144,7 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	me uuid := tenancy.current_user_id();
+	me uuid := tenancy._require_user();
 	organization uuid;
 BEGIN
 	PERFORM tenancy.require('project.view', project);

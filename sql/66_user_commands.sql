@@ -64,7 +64,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	me uuid := tenancy.current_user_id();
+	me uuid := tenancy._require_user();
 BEGIN
 	UPDATE tenancy.users u
 	SET name = tenancy._clean_name(update_my_name.name)
