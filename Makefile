@@ -27,16 +27,19 @@ OBJS = \
 	src/invalidation.o \
 	src/privileged.o \
 	src/ingest.o \
+	src/version.o \
 	src/runas.o \
 	src/settings.o \
 	src/stats.o
 
-# The install script is built from its parts.
+# The install script is built from its parts, and the script that updates the
+# last release from its own source and from parts.  Those of releases are kept.
 PARTS := $(sort $(wildcard sql/[0-9][0-9]_*.sql))
 SCRIPT = sql/$(EXTENSION)--$(EXTVERSION).sql
+UPDATE := $(patsubst sql/update_from_%.sql,sql/$(EXTENSION)--%--$(EXTVERSION).sql,$(wildcard sql/update_from_*.sql))
 
-DATA = $(wildcard sql/$(EXTENSION)--*--*.sql)
-DATA_built = $(SCRIPT)
+DATA = $(filter-out sql/released/$(notdir $(SCRIPT)),$(wildcard sql/released/*.sql))
+DATA_built = $(SCRIPT) $(UPDATE)
 EXTRA_CLEAN = build bin $(MAILER_OBJS)
 
 # The server's own headers do not compile under all of -Wextra.
@@ -85,6 +88,20 @@ $(OBJS): $(wildcard src/*.h) tenancy.control Makefile
 # The directory is named too, so that a part that was taken away is noticed.
 $(SCRIPT): $(PARTS) sql
 	cat $(PARTS) >$@
+
+$(UPDATE): sql/$(EXTENSION)--%--$(EXTVERSION).sql: sql/update_from_%.sql $(PARTS) sql/compose-update
+	sql/compose-update $< $(EXTVERSION) $(PARTS) >$@.new
+	@mv $@.new $@
+
+# At a release: its SQL is kept, for ever.  See CONTRIBUTING.md.
+keep-release: $(SCRIPT) $(UPDATE)
+	@mkdir -p sql/released
+	@for script in $(notdir $^); do \
+		[ ! -e "sql/released/$$script" ] || \
+			{ echo "sql/released/$$script is there: raise default_version in tenancy.control" >&2; exit 1; }; \
+	done
+	cp $^ sql/released/
+	rm -f sql/update_from_*.sql
 
 # ---------------------------------------------------------------------
 # The mailer, where the development files of libcurl and libpq are
@@ -194,7 +211,7 @@ ready-test-deb:
 release-check:
 	@scripts/release-check
 
-.PHONY: test torture noninterference mutate test-sanitized test-versions demo demo-shell bench installcheck \
-	dist deb test-deb release-check ready-dist ready-test-deb \
-	install-here ready-test ready-torture ready-noninterference ready-mutate ready-test-sanitized ready-demo ready-demo-shell \
-	ready-bench install-mailer uninstall-mailer list-scripts
+.PHONY: test torture noninterference mutate test-sanitized test-versions demo demo-shell bench \
+	installcheck dist deb test-deb release-check ready-dist ready-test-deb install-here ready-test \
+	ready-torture ready-noninterference ready-mutate ready-test-sanitized ready-demo \
+	ready-demo-shell ready-bench install-mailer uninstall-mailer list-scripts keep-release

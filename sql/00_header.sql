@@ -5,6 +5,20 @@
 
 SET LOCAL search_path = pg_catalog, pg_temp;
 
+-- Nothing of the extension is there; a script that updates it lists what is.
+SELECT pg_catalog.set_config('tenancy_update.present', '{}', true);
+
+-- First, so that a server without the library is told what to do.
+DO $$
+BEGIN
+	LOAD 'MODULE_PATHNAME';
+EXCEPTION WHEN undefined_file THEN
+	RAISE EXCEPTION 'the library of extension "tenancy" is not installed on this server'
+		USING ERRCODE = 'undefined_file', DETAIL = SQLERRM,
+			  HINT = 'Install it with make install, or with the package for this version of PostgreSQL.';
+END
+$$;
+
 -- A schema that somebody has made before would stay theirs.
 DO $$
 BEGIN

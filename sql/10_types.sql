@@ -74,6 +74,16 @@ LANGUAGE c STABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'tenancy_library_version';
 COMMENT ON FUNCTION tenancy._library_version() IS 'The version of the library, to be compared with that of the SQL objects.';
 
+CREATE FUNCTION tenancy._minimum_server(version integer) RETURNS integer
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'tenancy_minimum_server';
+COMMENT ON FUNCTION tenancy._minimum_server(integer) IS 'The first release of the same major version whose row security holds, both as in server_version_num.';
+
+CREATE FUNCTION tenancy._end_of_script() RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'tenancy_end_of_script';
+COMMENT ON FUNCTION tenancy._end_of_script() IS 'Last in scripts: refuses them where the library is older, and makes every session look at its own again.';
+
 CREATE FUNCTION tenancy._send_invalidation() RETURNS trigger
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'tenancy_send_invalidation';

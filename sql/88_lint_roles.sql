@@ -373,11 +373,11 @@ CREATE FUNCTION tenancy._lint_server(version integer, OUT rule text, OUT object 
 RETURNS SETOF record
 LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $$
-	-- Row security itself was repaired in these releases.
-	SELECT 'server_outdated', 'server', format('version %s.%s lacks repairs of row security that came with %1$s.%3$s', version / 10000, version % 10000, m.minor),
-		   format('-- install PostgreSQL %s.%s or later', m.major, m.minor)
-	FROM (VALUES (15, 20), (16, 16), (17, 12), (18, 7)) m (major, minor)
-	WHERE version / 10000 = m.major AND version % 10000 < m.minor
+	SELECT 'server_outdated', 'server',
+		   format('version %s.%s lacks repairs of row security that came with %s.%s', version / 10000, version % 10000, m / 10000, m % 10000),
+		   format('-- install PostgreSQL %s.%s or later', m / 10000, m % 10000)
+	FROM tenancy._minimum_server(version) m
+	WHERE version < m
 	UNION ALL
 	-- CVE-2024-4317: clusters that were made before the repair keep the old view.
 	SELECT 'statistics_view', c.oid::regclass::text, 'it shows statistics of tables that one does not own (CVE-2024-4317)',

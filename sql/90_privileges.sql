@@ -1,25 +1,11 @@
 -- ---------------------------------------------------------------------
--- Last: rights, and what a dump carries
+-- Rights, and what a dump carries
 -- ---------------------------------------------------------------------
 
 REVOKE ALL ON SCHEMA tenancy FROM PUBLIC;
 GRANT USAGE ON SCHEMA tenancy TO PUBLIC;
 REVOKE ALL ON tenancy.access FROM PUBLIC;
 
--- Names that begin with an underscore are ours; only what a view calls on
--- behalf of whoever asks stays open.
-DO $$
-DECLARE
-	f regprocedure;
-BEGIN
-	FOR f IN SELECT p.oid FROM pg_catalog.pg_proc p
-			 WHERE p.pronamespace = 'tenancy'::pg_catalog.regnamespace
-			   AND p.proname LIKE '\_%' AND p.proname NOT IN ('_permission_matrix', '_session_id', '_role_problem')
-	LOOP
-		EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', f);
-	END LOOP;
-END
-$$;
 REVOKE ALL ON FUNCTION tenancy.act_as(uuid, boolean) FROM PUBLIC;
 
 -- The owner of a table protects it; the helpers run with the caller's rights.
@@ -43,27 +29,14 @@ GRANT EXECUTE ON FUNCTION
 	tenancy._lint_protected(), tenancy._lint_relations(), tenancy._lint_tables(), tenancy._lint_keys(), tenancy._lint_policies(),
 	tenancy._lint_views(), tenancy._lint_functions(), tenancy._lint_replication(), tenancy._lint_reach(), tenancy._lint_roles(),
 	tenancy._lint_settings(), tenancy._lint_outside(), tenancy._lint_server(integer), tenancy._lint_data(),
-	tenancy._shape(), tenancy._installed_shape(), tenancy._altered()
+	tenancy._minimum_server(integer), tenancy._shape(), tenancy._installed_shape(), tenancy._altered()
 	TO PUBLIC;
 
--- Default privileges of this database may name roles: take their grants back.
+-- Default privileges may have opened the schema to others.
 DO $$
 DECLARE
 	g record;
 BEGIN
-	FOR g IN SELECT DISTINCT p.oid::pg_catalog.regprocedure AS object, a.grantee
-			 FROM pg_catalog.pg_proc p, pg_catalog.aclexplode(p.proacl) a
-			 WHERE p.pronamespace = 'tenancy'::pg_catalog.regnamespace AND a.grantee NOT IN (0, p.proowner)
-	LOOP
-		EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM %I', g.object, pg_catalog.pg_get_userbyid(g.grantee));
-	END LOOP;
-	FOR g IN SELECT DISTINCT c.oid::pg_catalog.regclass AS object, a.grantee
-			 FROM pg_catalog.pg_class c, pg_catalog.aclexplode(c.relacl) a
-			 WHERE c.relnamespace = 'tenancy'::pg_catalog.regnamespace AND a.grantee NOT IN (0, c.relowner)
-			   AND c.relkind IN ('r', 'v')
-	LOOP
-		EXECUTE pg_catalog.format('REVOKE ALL ON %s FROM %I', g.object, pg_catalog.pg_get_userbyid(g.grantee));
-	END LOOP;
 	FOR g IN SELECT DISTINCT a.grantee FROM pg_catalog.pg_namespace n, pg_catalog.aclexplode(n.nspacl) a
 			 WHERE n.nspname = 'tenancy' AND a.grantee NOT IN (0, n.nspowner)
 	LOOP

@@ -199,6 +199,13 @@ holdsKeys(Relation rel, int column)
 	return type == UUIDOID || type == OIDOID;
 }
 
+/* InvalidationAnnounceAll -- everybody forgets everything. */
+void
+InvalidationAnnounceAll(void)
+{
+	announce(BROADCAST);
+}
+
 /*
  * tenancy_send_invalidation -- trigger: announce who is touched by a change.
  *

@@ -36,6 +36,7 @@ extern void InvalidationInit(void);
 extern void InvalidationListen(InvalidationListener listener);
 extern uint32 InvalidationKey(const pg_uuid_t *id);
 extern bool InvalidationIsWholesale(void);
+extern void InvalidationAnnounceAll(void);
 
 /*
  * Rises when a role, a membership, the right to set a parameter or to call a

@@ -18,6 +18,7 @@
 
 #include "compat.h"
 #include "privileged.h"
+#include "version.h"
 
 #define RESTRICTION		"restrict_nonsystem_relation_kind"
 
@@ -42,6 +43,7 @@ isRestricted(void)
 void
 PrivilegedBegin(PrivilegedState *state)
 {
+	VersionCheck();
 	GetUserIdAndSecContext(&state->user, &state->securityContext);
 	SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID,
 						   state->securityContext |

@@ -8,7 +8,6 @@
 #include "postgres.h"
 
 #include "fmgr.h"
-#include "utils/builtins.h"
 
 #include "access.h"
 #include "command.h"
@@ -18,14 +17,16 @@
 #include "ingest.h"
 #include "invalidation.h"
 #include "settings.h"
+#include "version.h"
 
 PG_MODULE_MAGIC;
 
-PG_FUNCTION_INFO_V1(tenancy_library_version);
+PG_FUNCTION_INFO_V1(tenancy_end_of_script);
 
 void
 _PG_init(void)
 {
+	VersionInit();
 	InvalidationInit();
 	AccessInit();
 	IdentityInit();
@@ -37,13 +38,16 @@ _PG_init(void)
 }
 
 /*
- * tenancy_library_version -- which version of the library this session has.
+ * tenancy_end_of_script -- last in the scripts that make or update the SQL
+ * objects.
  *
- * tenancy._library_version() → text.  The version of the SQL objects is in
- * pg_extension; check_integrity() compares the two.
+ * tenancy._end_of_script().  Refuses them where the library is older, and
+ * makes every session ask again whether its library is the right one.
  */
 Datum
-tenancy_library_version(PG_FUNCTION_ARGS)
+tenancy_end_of_script(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_TEXT_P(cstring_to_text(TENANCY_VERSION));
+	VersionCheckScript();
+	InvalidationAnnounceAll();
+	PG_RETURN_VOID();
 }

@@ -1,0 +1,12 @@
+/*
+ * version.h
+ *		Does the library fit the SQL objects, and the server?
+ */
+#ifndef TENANCY_VERSION_H
+#define TENANCY_VERSION_H
+
+extern void VersionInit(void);
+extern void VersionCheck(void);
+extern void VersionCheckScript(void);
+
+#endif							/* TENANCY_VERSION_H */
