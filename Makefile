@@ -152,6 +152,11 @@ ready-torture: install-here
 ready-noninterference: install-here
 	@env SEED='$(or $(SEED),1)' SIZE='$(or $(SIZE),100000)' ROUND='$(ROUND)' scripts/with-cluster test/run noninterference
 
+# What takes longer: every form of a dump, crashes and failovers under load.
+RECOVERY = dump_restore upgrade $(basename $(notdir $(wildcard test/recovery/*.pl)))
+ready-test-recovery: install-here
+	@TENANCY_ALL=1 scripts/with-cluster test/run $(or $(TESTS),$(RECOVERY))
+
 ready-test-sanitized:
 	@scripts/with-sanitizers test/run $(TESTS)
 
@@ -190,7 +195,7 @@ endif
 # From nothing: these install the Debian packages they lack, then read this
 # file again
 # ---------------------------------------------------------------------
-test torture noninterference mutate test-sanitized demo demo-shell bench dist:
+test test-recovery torture noninterference mutate test-sanitized demo demo-shell bench dist:
 	@scripts/setup $@
 	@$(MAKE) --no-print-directory --silent ready-$@
 
@@ -214,4 +219,5 @@ release-check:
 .PHONY: test torture noninterference mutate test-sanitized test-versions demo demo-shell bench \
 	installcheck dist deb test-deb release-check ready-dist ready-test-deb install-here ready-test \
 	ready-torture ready-noninterference ready-mutate ready-test-sanitized ready-demo \
-	ready-demo-shell ready-bench install-mailer uninstall-mailer list-scripts keep-release
+	ready-demo-shell ready-bench install-mailer uninstall-mailer list-scripts keep-release \
+	test-recovery ready-test-recovery

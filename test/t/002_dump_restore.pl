@@ -1,5 +1,6 @@
-# pg_dump | psql into an empty database gives the same rows, the same answers
-# and the same refusals (attacks 161 to 164); and dumped again, the same dump.
+# A dump, in whatever form and by whatever way it is restored, gives the same rows,
+# the same answers and the same refusals (attacks 161 to 165); and dumped again, the
+# same dump.
 use strict;
 use warnings;
 use FindBin;
@@ -70,10 +71,12 @@ my @tables = split /\n/, $node->safe_psql('original',
 cmp_ok(scalar @tables, '>=', 12, 'all tables of the extension are compared');
 my @own = qw(secrets events settings parted);
 
+# All rows of all tables, each with its table's name before it; $at: where.
 sub rows
 {
-	my ($database, $table) = @_;
-	return $node->safe_psql($database, "SELECT to_jsonb(t) FROM $table t ORDER BY to_jsonb(t)::text");
+	my ($database, $at) = @_;
+	my $tables = join ' UNION ALL ', map { "SELECT '$_ ' || to_jsonb(t)::text AS line FROM $_ t" } (map { "tenancy.$_" } @tables), @own;
+	return ($at // $node)->safe_psql($database, "SELECT line FROM ($tables) l ORDER BY line");
 }
 
 # What is asked of both databases, each time by everybody.
@@ -107,7 +110,7 @@ my @asked = (
 # One connection for each who asks; what they are told is on both outputs.
 sub answers
 {
-	my ($database) = @_;
+	my ($database, $at, $role) = @_;
 	my $answers = '';
 	foreach my $who (qw(alice adam mia eve gone late missing nobody))
 	{
@@ -119,12 +122,12 @@ sub answers
 			$script .= "$question;\nROLLBACK;\n";
 		}
 		my ($out, $err);
-		$node->psql(
+		($at // $node)->psql(
 			$database, $script,
 			stdout => \$out,
 			stderr => \$err,
 			on_error_stop => 0,
-			extra_params => [ '-U', 'regress_tap', '-v', 'VERBOSITY=verbose' ]);
+			extra_params => [ '-U', $role // 'regress_tap', '-v', 'VERBOSITY=verbose' ]);
 		$err =~ s/^LOCATION: .*\n//mg;
 		$answers .= "$out\n$err\n";
 	}
@@ -133,58 +136,108 @@ sub answers
 
 my $dir = $node->basedir;
 
-# The dump without what differs from one to the next, and with the log's rows in
-# one order: where there is room for one depends on what was there before.
+# The dump without what differs from one to the next.
 sub dump_of
 {
 	my ($database) = @_;
 	$node->command_ok([ 'pg_dump', '-f', "$dir/$database.sql", $database ], "$database is dumped");
-	my $dump = join '', grep { !/^\\(un)?restrict / } split /^/, slurp_file("$dir/$database.sql");
-	$dump =~ s/^(COPY tenancy\.audit_\w+ .*\n)((?:(?!\\\.).*\n)*)/$1 . join('', sort split(\/^\/m, $2))/gme;
-	return $dump;
+	return join '', grep { !/^\\(un)?restrict / } split /^/, slurp_file("$dir/$database.sql");
 }
 
 my $dump = dump_of('original');
 my $before = answers('original');
-my %rows = map { $_ => rows('original', $_) } (map { "tenancy.$_" } @tables), @own;
-isnt($rows{"tenancy.$_"}, '', "$_ has rows to lose") foreach @tables;
+my $rows = rows('original');
+like($rows, qr/^\Q$_\E /m, "$_ has rows to lose") foreach (map { "tenancy.$_" } @tables), @own;
 is($node->safe_psql('original', 'SELECT count(claimed_at) > 0, count(sent_at) > 0, count(dead_at) > 0, count(invite_id) > 0, bool_or(attempts = 0) FROM tenancy.notifications'),
 	't|t|t|t|t', 'mail in every state');
 like($before, qr/of acme/, 'the answers include rows');
 like($before, qr/$_/, "and refusals with $_") foreach qw(28000 P0002 42501 55000);
 
-$node->command_ok([ 'pg_dump', '-Fc', '-f', "$dir/custom", 'original' ], 'in the custom format too');
+# Every form of a dump, and the ways to restore each.
+sub dumped
+{
+	my ($form, @options) = @_;
+	$node->command_ok([ 'pg_dump', @options, '-f', "$dir/$form", 'original' ], "dumped: @options");
+	return;
+}
+dumped('custom', '-Fc');
+dumped('directory', '-Fd', '-j', '2');
+if ($ENV{TENANCY_ALL})
+{
+	dumped('tar', '-Ft');
+	dumped('inserts.sql', '--inserts', '--rows-per-insert=3');
+}
+dumped('schema.sql', '--schema-only');
+dumped('data.sql', '--data-only');
+my @psql = ('psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-d');
+my @restore = ('pg_restore', '--exit-on-error', '-d');
 my %restore = (
-	plain => [ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-f', "$dir/original.sql", 'plain' ],
-	custom => [ 'pg_restore', '--exit-on-error', '-d', 'custom', "$dir/custom" ],
-	parallel => [ 'pg_restore', '--exit-on-error', '-j', '2', '-d', 'parallel', "$dir/custom" ],
-	together => [ 'psql', '-Xq', '-1', '-v', 'ON_ERROR_STOP=1', '-f', "$dir/original.sql", 'together' ]);
+	plain => [ [ @psql, '=', '-f', "$dir/original.sql" ] ],
+	plain_1 => [ [ @psql, '=', '-1', '-f', "$dir/original.sql" ] ],
+	inserts => [ [ @psql, '=', '-f', "$dir/inserts.sql" ] ],
+	custom => [ [ @restore, '=', "$dir/custom" ] ],
+	custom_1 => [ [ @restore, '=', '--single-transaction', "$dir/custom" ] ],
+	tar => [ [ @restore, '=', "$dir/tar" ] ],
+	parallel => [ [ @restore, '=', '-j', '3', "$dir/directory" ] ],
+	parts => [ [ @psql, '=', '-f', "$dir/schema.sql" ], [ @psql, '=', '-f', "$dir/data.sql" ] ],
+	parts_1 => [ [ @psql, '=', '-1', '-f', "$dir/schema.sql" ], [ @psql, '=', '-1', '-f', "$dir/data.sql" ] ],
+	custom_parts => [ [ @restore, '=', '--schema-only', "$dir/custom" ], [ @restore, '=', '--data-only', '-j', '2', "$dir/custom" ] ],
+	sections => [ map { [ @restore, '=', "--section=$_", "$dir/directory" ] } qw(pre-data data post-data) ]);
 
-foreach my $database (sort keys %restore)
+# All of them in make test-recovery, here some.
+my @chosen = $ENV{TENANCY_ALL} ? sort keys %restore : qw(custom_1 parallel parts_1 plain);
+foreach my $database (@chosen)
 {
 	$node->safe_psql('postgres', "CREATE DATABASE $database TEMPLATE template0");
 	# Parallel jobs load the extension's tables in no order, so their foreign keys
 	# must not be looked at; a dump is consistent in itself.
-	local $ENV{PGOPTIONS} = '-c session_replication_role=replica' if $database eq 'parallel';
-	$node->command_ok($restore{$database}, "$database: restored into an empty database");
-	is(rows($database, $_), $rows{$_}, "$database: $_ is the same") foreach sort keys %rows;
+	local $ENV{PGOPTIONS} = '-c session_replication_role=replica' if grep { $_ eq '-j' } map { @$_ } @{ $restore{$database} };
+	foreach my $step (@{ $restore{$database} })
+	{
+		my @command = map { $_ eq '=' ? $database : $_ } @$step;
+		$node->command_ok(\@command, "$database: restored by @command[0, 1, 2, 4 .. $#command - 1]");
+	}
+	is(rows($database), $rows, "$database: the same rows");
+	is($node->safe_psql($database, 'SELECT * FROM tenancy.check_integrity()'), '', "$database: check_integrity() finds nothing");
 }
-# The log has come back as it was, and goes on from there.
-foreach my $database ('original', sort keys %restore)
+foreach my $database ($ENV{TENANCY_ALL} ? @chosen : qw(parts_1))
 {
-	is($node->safe_psql($database, 'SELECT * FROM tenancy.verify_audit()'), '', "$database: the audit log is sound");
+	is(answers($database), $before, "$database: identical answers and refusals");
 }
-is($node->safe_psql('plain', q(SELECT count(*) > 20, count(DISTINCT relation), count(*) FILTER (WHERE salt IS NULL AND personal_hash IS NOT NULL) > 0 FROM tenancy.audit_entries)),
-	't|10|t', 'it has entries of every table, and such as were erased');
-foreach my $at (split /\n/, $node->safe_psql('original', 'SELECT DISTINCT at FROM tenancy.audit_log ORDER BY 1'))
+is(dump_of('plain'), $dump, 'dumped again, it is the same dump');
+
+# Another server, whose superuser has another name and whose roles have others: the
+# owners and rights of the dump are left out, and given to those who are there.
+my $elsewhere = PostgreSQL::Test::Cluster->new('elsewhere');
+$elsewhere->init(extra => [ '--username=boss' ]);
 {
-	my $then = "SELECT * FROM tenancy.access_at('$at') ORDER BY 1, 2, 3";
-	my $expected = $node->safe_psql('original', $then);
-	is($node->safe_psql('plain', $then), $expected, "who had access at $at");
+	local $ENV{PGUSER} = 'boss';
+	$elsewhere->start;
+	$elsewhere->safe_psql('postgres', 'CREATE ROLE regress_client LOGIN; CREATE ROLE regress_owner; CREATE DATABASE moved');
+	$elsewhere->command_ok([ 'pg_restore', '--exit-on-error', '--no-owner', '--no-privileges', '-d', 'moved', "$dir/custom" ],
+		'restored elsewhere without owners and rights');
+	is(answers('moved', $elsewhere, 'regress_client') =~ /of acme/, '', 'whoever was given nothing sees nothing');
+	$elsewhere->safe_psql('moved', <<'SQL');
+SELECT tenancy.grant_application('regress_client');
+GRANT SELECT, INSERT, UPDATE, DELETE ON events, settings, parted, parted_1, parted_2 TO regress_client;
+ALTER TABLE events OWNER TO regress_owner;
+SQL
+	is(rows('moved', $elsewhere), $rows, 'elsewhere: the same rows');
+	is(answers('moved', $elsewhere, 'regress_client'), $before, 'elsewhere: identical answers and refusals');
+	is($elsewhere->safe_psql('moved', 'SELECT * FROM tenancy.check_integrity()'), '', 'elsewhere: check_integrity() finds nothing');
+	is($elsewhere->safe_psql('moved', q(SELECT * FROM tenancy.lint() WHERE rule IN ('altered', 'policy_missing', 'policy_altered', 'row_security_off', 'row_security_not_forced'))), '',
+		'elsewhere: nor does lint()');
+	$elsewhere->stop;
 }
 
-is(answers('plain'), $before, 'identical answers and refusals');
-is(dump_of('plain'), $dump, 'dumped again, it is the same dump');
+# --disable-triggers silences what the extension's own tables need: it is refused
+# where it would lose the plans, and what it leaves behind is found.
+$node->safe_psql('postgres', 'CREATE DATABASE silenced TEMPLATE template0');
+$node->command_ok([ @psql, 'silenced', '-f', "$dir/schema.sql" ], 'a schema');
+$node->command_fails_like([ @restore, 'silenced', '--data-only', '--disable-triggers', "$dir/custom" ],
+	qr/duplicate key value violates unique constraint "plans_pkey"/, 'data with triggers disabled do not go in');
+is($node->safe_psql('silenced', q(SELECT DISTINCT rule, problem FROM tenancy.check_integrity() WHERE object LIKE 'trigger % on tenancy.plans' OR object LIKE 'foreign key triggers of tenancy.plans')),
+	'altered|was altered', 'and check_integrity() finds the disabled triggers');
 
 # attack 163: what tells other backends still fires there, whatever the mode.
 is($node->safe_psql('plain', q(SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'invalidate%' AND tgenabled <> 'A')),
