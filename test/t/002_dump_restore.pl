@@ -8,131 +8,17 @@ use lib $FindBin::RealBin;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
-use Fixture;
+use Inventory;
 
 my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init;
 $node->start;
 $node->safe_psql('postgres', 'CREATE DATABASE original');
-populate($node, 'original');
 
-# Something in every table, in every state.
-$node->safe_psql('original', <<'SQL');
-SET tenancy.email_enabled = on;
-INSERT INTO tenancy.plans VALUES ('school', true, true, false);
-INSERT INTO tenancy.users (id, email, name, is_active)
-	VALUES (id('gone'), 'gone@tap.example', 'gone', false), (id('late'), 'late@tap.example', 'late', true);
-INSERT INTO tenancy.organizations (id, name, owner_id, plan)
-	VALUES (id('school'), 'school', id('eve'), 'school'), (id('abandoned'), 'abandoned', id('gone'), 'free');
-INSERT INTO tenancy.memberships (organization_id, user_id) VALUES (id('school'), id('mia')), (id('acme'), id('gone'));
-INSERT INTO tenancy.projects (id, organization_id, name) VALUES (id('class'), id('school'), 'class');
-INSERT INTO secrets VALUES ('revoked', tenancy.create_session(id('late'))), ('class', tenancy._issue_project_token(id('class'))),
-	('late', NULL);
-SELECT tenancy.revoke_sessions(id('late'));
-UPDATE secrets SET secret = tenancy.create_session(id('late')) WHERE name = 'late';
-BEGIN;
-SELECT tenancy.act_as(id('alice'));
-SELECT tenancy.create_invite(id('acme'), 'late@tap.example'), tenancy.create_invite(id('acme'), 'nobody@tap.example');
-INSERT INTO secrets SELECT CASE WHEN recipient LIKE 'late%' THEN 'invite' ELSE 'other invite' END, payload ->> 'token' FROM tenancy.notifications;
-INSERT INTO secrets SELECT 'old token', secret FROM secrets WHERE name = 'token';
-UPDATE secrets SET secret = tenancy.rotate_project_token(id('open')) WHERE name = 'token';
-COMMIT;
-INSERT INTO tenancy.users (id, email, name) VALUES (id('forgotten'), 'forgotten@tap.example', 'forgotten');
-INSERT INTO tenancy.memberships (organization_id, user_id, invited_by) VALUES (id('acme'), id('forgotten'), id('adam'));
-UPDATE tenancy.memberships SET invited_by = id('forgotten') WHERE user_id = id('mia');
-SELECT tenancy.forget_user(id('forgotten'));
-INSERT INTO tenancy.notifications (kind, organization_id, recipient, payload) SELECT 'member_joined', id('acme'), name || '@tap.example', '{"member_email": "mia@tap.example"}'
-	FROM unnest(ARRAY['alice', 'adam']) name;
-SELECT tenancy.claim_notifications(3);
-SELECT tenancy.complete_notification(id) FROM tenancy.notifications WHERE recipient = 'nobody@tap.example';
-SELECT tenancy.fail_notification(id, 'refused') FROM tenancy.notifications WHERE recipient = 'late@tap.example';
-INSERT INTO tenancy.notifications (kind, recipient, attempts, dead_at, last_error) VALUES ('member_joined', 'x@tap.example', 8, clock_timestamp(), 'refused');
-INSERT INTO tenancy.user_preferences VALUES (id('mia'), id('acme'), id('private')), (id('eve'), id('school'), NULL);
-CREATE ROLE regress_bi LOGIN;
-CREATE ROLE regress_bi_all LOGIN;
-SELECT tenancy.bind_role('regress_bi', id('mia'), id('open')), tenancy.bind_role('regress_bi_all', id('adam'));
-GRANT SELECT ON events TO regress_bi, regress_bi_all;
-INSERT INTO events VALUES (id('class'), 3);
-CREATE TABLE settings (organization_id uuid NOT NULL, value text);
-SELECT tenancy.protect_by_organization('settings');
-INSERT INTO settings VALUES (id('acme'), 'of acme'), (id('school'), 'of school');
-CREATE TABLE parted (project_id uuid NOT NULL, n integer NOT NULL) PARTITION BY RANGE (n);
-CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM (0) TO (10);
-SELECT tenancy.protect('parted');
-CREATE TABLE parted_2 PARTITION OF parted FOR VALUES FROM (10) TO (20);
-INSERT INTO parted VALUES (id('open'), 1), (id('private'), 11), (id('class'), 12);
-GRANT SELECT, INSERT, UPDATE, DELETE ON settings, parted, parted_1, parted_2 TO regress_tap;
-SELECT tenancy.create_reporting_view('events', 'events_report'), tenancy.create_reporting_view('settings', 'settings_report');
-GRANT SELECT ON events_report, settings_report TO regress_tap;
-SQL
+populate_all($node, 'original');
 
-my @tables = split /\n/, $node->safe_psql('original',
-	"SELECT relname FROM pg_class WHERE relnamespace = 'tenancy'::regnamespace AND relkind = 'r' ORDER BY 1");
-cmp_ok(scalar @tables, '>=', 12, 'all tables of the extension are compared');
-my @own = qw(secrets events settings parted);
-
-# All rows of all tables, each with its table's name before it; $at: where.
-sub rows
-{
-	my ($database, $at) = @_;
-	my $tables = join ' UNION ALL ', map { "SELECT '$_ ' || to_jsonb(t)::text AS line FROM $_ t" } (map { "tenancy.$_" } @tables), @own;
-	return ($at // $node)->safe_psql($database, "SELECT line FROM ($tables) l ORDER BY line");
-}
-
-# What is asked of both databases, each time by everybody.
-my @asked = (
-	(map { "SELECT to_jsonb(t) FROM $_ t ORDER BY to_jsonb(t)::text" }
-		qw(events settings parted parted_1 parted_2 tenancy.my_organizations tenancy.my_projects tenancy.members
-		tenancy.project_members tenancy.pending_invites tenancy.users events_report settings_report tenancy.reporting_views tenancy.permission_matrix tenancy.my_sessions tenancy.plan_features)),
-	(map { "WITH changed AS ($_) SELECT to_jsonb(c) FROM changed c ORDER BY to_jsonb(c)::text" }
-		"UPDATE events SET n = n + 100 RETURNING n", "DELETE FROM parted RETURNING n",
-		"UPDATE settings SET value = 'x' RETURNING organization_id"),
-	(map { "INSERT INTO events VALUES (id('$_'), 9)" } qw(open private class missing)),
-	"INSERT INTO settings VALUES (id('acme'), 'x')",
-	"INSERT INTO tenancy.memberships (organization_id, user_id) VALUES (id('acme'), id('eve'))",
-	"UPDATE tenancy.organizations SET owner_id = id('mia')",
-	"TRUNCATE events", "TRUNCATE tenancy.users CASCADE",
-	"CREATE TRIGGER t BEFORE UPDATE ON events EXECUTE FUNCTION suppress_redundant_updates_trigger()",
-	(map { "SELECT tenancy.rename_project(id('$_'), 'x')" } qw(open private class missing)),
-	"SELECT tenancy.set_project_privacy(id('class'), true)",
-	(map { "SELECT tenancy.remove_member(id('acme'), id('$_'))" } qw(alice adam mia eve gone missing)),
-	"SELECT tenancy.transfer_ownership(id('acme'), id('adam'))",
-	"SELECT tenancy.delete_organization(id('school'))",
-	"SELECT tenancy.accept_invite(secret('invite')); SELECT name FROM tenancy.my_organizations ORDER BY 1",
-	"SELECT tenancy.accept_invite(secret('other invite'))",
-	"SELECT tenancy.preview_invite(secret('invite'))",
-	(map { "SELECT tenancy.authenticate(secret('$_')); SELECT tenancy.current_user_id(), tenancy.current_project_id(); SELECT n FROM events ORDER BY n" }
-		'token', 'old token', 'class', 'session', 'revoked', 'late', 'invite'),
-	"SELECT tenancy.authenticate(secret('token')); INSERT INTO events (n) VALUES (5)",
-	"SELECT tenancy.create_user('a\@b', 'c') IS NOT NULL",
-	"SELECT tenancy.assign_owner(id('acme'), id('eve'))");
-
-# One connection for each who asks; what they are told is on both outputs.
-sub answers
-{
-	my ($database, $at, $role) = @_;
-	my $answers = '';
-	foreach my $who (qw(alice adam mia eve gone late missing nobody))
-	{
-		my $script = '';
-		foreach my $question (@asked)
-		{
-			$script .= "\\echo $who: $question\n\\warn $who: $question\nBEGIN;\n";
-			$script .= "DO \$\$ BEGIN PERFORM tenancy.act_as(id('$who')); END \$\$;\n" if $who ne 'nobody';
-			$script .= "$question;\nROLLBACK;\n";
-		}
-		my ($out, $err);
-		($at // $node)->psql(
-			$database, $script,
-			stdout => \$out,
-			stderr => \$err,
-			on_error_stop => 0,
-			extra_params => [ '-U', $role // 'regress_tap', '-v', 'VERBOSITY=verbose' ]);
-		$err =~ s/^LOCATION: .*\n//mg;
-		$answers .= "$out\n$err\n";
-	}
-	return $answers;
-}
+my @tables = tables_of($node, 'original');
+cmp_ok(scalar @tables, '>=', 16, 'all tables are compared');
 
 my $dir = $node->basedir;
 
@@ -145,9 +31,9 @@ sub dump_of
 }
 
 my $dump = dump_of('original');
-my $before = answers('original');
-my $rows = rows('original');
-like($rows, qr/^\Q$_\E /m, "$_ has rows to lose") foreach (map { "tenancy.$_" } @tables), @own;
+my $before = answers_of($node, 'original');
+my $rows = rows_of($node, 'original');
+like($rows, qr/^\Q$_\E /m, "$_ has rows to lose") foreach @tables;
 is($node->safe_psql('original', 'SELECT count(claimed_at) > 0, count(sent_at) > 0, count(dead_at) > 0, count(invite_id) > 0, bool_or(attempts = 0) FROM tenancy.notifications'),
 	't|t|t|t|t', 'mail in every state');
 like($before, qr/of acme/, 'the answers include rows');
@@ -197,12 +83,12 @@ foreach my $database (@chosen)
 		my @command = map { $_ eq '=' ? $database : $_ } @$step;
 		$node->command_ok(\@command, "$database: restored by @command[0, 1, 2, 4 .. $#command - 1]");
 	}
-	is(rows($database), $rows, "$database: the same rows");
+	is(rows_of($node, $database), $rows, "$database: the same rows");
 	is($node->safe_psql($database, 'SELECT * FROM tenancy.check_integrity()'), '', "$database: check_integrity() finds nothing");
 }
 foreach my $database ($ENV{TENANCY_ALL} ? @chosen : qw(parts_1))
 {
-	is(answers($database), $before, "$database: identical answers and refusals");
+	is(answers_of($node, $database), $before, "$database: identical answers and refusals");
 }
 is(dump_of('plain'), $dump, 'dumped again, it is the same dump');
 
@@ -216,14 +102,14 @@ $elsewhere->init(extra => [ '--username=boss' ]);
 	$elsewhere->safe_psql('postgres', 'CREATE ROLE regress_client LOGIN; CREATE ROLE regress_owner; CREATE DATABASE moved');
 	$elsewhere->command_ok([ 'pg_restore', '--exit-on-error', '--no-owner', '--no-privileges', '-d', 'moved', "$dir/custom" ],
 		'restored elsewhere without owners and rights');
-	is(answers('moved', $elsewhere, 'regress_client') =~ /of acme/, '', 'whoever was given nothing sees nothing');
+	is(answers_of($elsewhere, 'moved', 'regress_client') =~ /of acme/, '', 'whoever was given nothing sees nothing');
 	$elsewhere->safe_psql('moved', <<'SQL');
 SELECT tenancy.grant_application('regress_client');
 GRANT SELECT, INSERT, UPDATE, DELETE ON events, settings, parted, parted_1, parted_2 TO regress_client;
 ALTER TABLE events OWNER TO regress_owner;
 SQL
-	is(rows('moved', $elsewhere), $rows, 'elsewhere: the same rows');
-	is(answers('moved', $elsewhere, 'regress_client'), $before, 'elsewhere: identical answers and refusals');
+	is(rows_of($elsewhere, 'moved'), $rows, 'elsewhere: the same rows');
+	is(answers_of($elsewhere, 'moved', 'regress_client'), $before, 'elsewhere: identical answers and refusals');
 	is($elsewhere->safe_psql('moved', 'SELECT * FROM tenancy.check_integrity()'), '', 'elsewhere: check_integrity() finds nothing');
 	is($elsewhere->safe_psql('moved', q(SELECT * FROM tenancy.lint() WHERE rule IN ('altered', 'policy_missing', 'policy_altered', 'row_security_off', 'row_security_not_forced'))), '',
 		'elsewhere: nor does lint()');

@@ -158,5 +158,6 @@ $late->query("DO \$\$ BEGIN PERFORM tenancy.act_as(id('mia'), true); END \$\$");
 is($late->query('SELECT count(*) FROM events'), '0', 'also for a hot cache');
 $node->safe_psql('postgres', "COMMIT PREPARED 'p'");
 is($late->query('SELECT count(*) FROM events'), '2', 'committed, it counts');
+is($node->safe_psql('postgres', 'SELECT * FROM tenancy.check_integrity()'), '', 'check_integrity() finds nothing');
 $late->quit;
 done_testing();

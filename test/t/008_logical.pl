@@ -9,6 +9,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 use Fixture;
+use Inventory;
 
 my $publisher = PostgreSQL::Test::Cluster->new('publisher');
 $publisher->init(allows_streaming => 'logical');
@@ -84,6 +85,27 @@ $subscriber->safe_psql('postgres', 'DELETE FROM events');
 $subscriber->safe_psql('postgres', "CREATE SUBSCRIPTION rows CONNECTION '$connection' PUBLICATION rows");
 $subscriber->wait_for_subscription_sync($publisher, 'rows');
 is($subscriber->safe_psql('postgres', $sees), '1 2', 'published rows are the whole table');
+
+# A whole database moves: its schema by dump, its rows by a subscription.
+$publisher->safe_psql('postgres', 'CREATE DATABASE whole');
+$subscriber->safe_psql('postgres', 'CREATE DATABASE whole');
+populate_all($publisher, 'whole');
+my $before = answers_of($publisher, 'whole');
+my $schema = $publisher->basedir . '/schema.sql';
+$publisher->command_ok([ 'pg_dump', '--schema-only', '-f', $schema, 'whole' ], 'the schema is dumped');
+$subscriber->command_ok([ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-d', $subscriber->connstr('whole'), '-f', $schema ], 'and restored');
+my $tables = join ', ', tables_of($publisher, 'whole');
+$publisher->safe_psql('whole', "CREATE PUBLICATION whole FOR TABLE $tables");
+$subscriber->safe_psql('whole', 'CREATE SUBSCRIPTION whole CONNECTION \'' . $publisher->connstr . ' dbname=whole\' PUBLICATION whole');
+$subscriber->wait_for_subscription_sync($publisher, 'whole', 'whole');
+is(rows_of($subscriber, 'whole'), rows_of($publisher, 'whole'), 'the same rows');
+is(answers_of($subscriber, 'whole'), $before, 'identical answers and refusals');
+is($subscriber->safe_psql('whole', 'SELECT * FROM tenancy.check_integrity()'), '', 'check_integrity() finds nothing');
+answer($publisher, 'whole', 'alice', "SELECT tenancy.create_project(id('acme'), 'new', true), tenancy.rotate_project_token(id('open')), tenancy.transfer_ownership(id('acme'), id('adam'))");
+$publisher->wait_for_catchup('whole');
+is(rows_of($subscriber, 'whole'), rows_of($publisher, 'whole'), 'the same rows after commands');
+is($subscriber->safe_psql('whole', 'SELECT * FROM tenancy.check_integrity()'), '', 'check_integrity() finds nothing then');
+$subscriber->safe_psql('whole', 'DROP SUBSCRIPTION whole');
 
 $subscriber->safe_psql('postgres', "DROP SUBSCRIPTION $_") for qw(people rows);
 $subscriber->stop;
