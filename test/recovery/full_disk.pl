@@ -68,9 +68,9 @@ $node->start;
 populate($node, 'postgres');
 $node->stop;
 
-# The postmaster hands the limit, 8 MB, on to whoever it starts.
+# The postmaster hands the limit, 4 MB, on to whoever it starts.
 my $pg_ctl = 'pg_ctl -w -D ' . $node->data_dir . ' -l ' . $node->logfile;
-is(system("ulimit -f 16384 && $pg_ctl start >/dev/null"), 0, 'started with a limit');
+is(system("ulimit -f 8192 && $pg_ctl start >/dev/null"), 0, 'started with a limit');
 my ($went, $told) = fill_up($node);
 cmp_ok($went, '<', 400, "the limit is reached, after $went rounds");
 like($told, $refused, 'which is an error of the statement');
@@ -105,7 +105,7 @@ SKIP:
 	my ($size) = `du -sm '$data'` =~ /^(\d+)/;
 	append_to_file("$dir/inside", <<"SH");
 set -e
-mount -t tmpfs -o mode=700,size=\$(($size + 24))m tmpfs $mount
+mount -t tmpfs -o mode=700,size=\$(($size + 14))m tmpfs $mount
 cp -Rp $data/. $mount/
 postgres -D $mount & echo \$! >$dir/pid
 wait \$! || true
