@@ -201,7 +201,8 @@ test test-recovery torture noninterference mutate test-sanitized demo demo-shell
 
 # On the PostgreSQL of Debian's releases, each in a system of its own.
 test-versions:
-	@exec env TESTS='$(TESTS)' scripts/test-versions $(SUITES)
+	@env TESTS='$(TESTS)' scripts/test-versions $(SUITES)
+	$(if $(SUITES),$(if $(filter trixie,$(SUITES)),@scripts/test-upgrade),@scripts/test-upgrade)
 
 # The packages of a Debian release, made in a system of it; then tried in one
 # that has nothing else; TESTS are run there on what they installed.

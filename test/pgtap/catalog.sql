@@ -107,7 +107,7 @@ SELECT set_eq($$SELECT proname FROM functions WHERE is_internal AND is_public$$,
 	('_create_policies'), ('_revoke_rights'), ('_protect'), ('_unprotect'),
 	('_shape'), ('_installed_shape'), ('_altered'), ('_lint_role'), ('_lint_protect'), ('_lint_protected'), ('_lint_relations'), ('_lint_tables'),
 	('_lint_keys'), ('_lint_policies'), ('_lint_views'), ('_lint_functions'), ('_lint_replication'), ('_lint_reach'), ('_lint_roles'),
-	('_lint_settings'), ('_lint_outside'), ('_lint_server'), ('_lint_data')$$,
+	('_lint_settings'), ('_lint_outside'), ('_lint_server'), ('_minimum_server'), ('_lint_data')$$,
 	'internal functions are nobody''s, but those that views call, those of protect(), which run with the rights of the table''s owner, and those of lint(), with the caller''s');
 SELECT is_empty($$SELECT signature FROM functions WHERE is_internal AND is_public AND prosecdef$$, 'and none of these has other rights than its caller''s');
 SELECT is_empty($$SELECT signature FROM functions WHERE is_public AND 'internal'::regtype = ANY (proargtypes)$$, 'CVE-2026-14680: nor do they take internal arguments');

@@ -41,25 +41,17 @@ $new->safe_psql('postgres', 'CREATE ROLE regress_tap LOGIN; CREATE DATABASE dump
 $new->command_ok([ 'pg_restore', '--exit-on-error', '-d', 'dumped', $dump ], 'and it is restored');
 $new->safe_psql('dumped', "SELECT tenancy.grant_application('regress_tap')");
 
-# What everybody is told, without what the two versions say differently themselves.
-sub neutral
-{
-	my ($answers) = @_;
-	$answers =~ s/^DETAIL:  Failing row contains .*\n//mg;
-	return $answers;
-}
-
-sub same
+sub all_same
 {
 	my ($database, $how) = @_;
-	is(rows_of($new, $database), $rows, "$how: the same rows");
-	is(neutral(answers_of($new, $database)), neutral($before), "$how: identical answers and refusals");
+	same(rows_of($new, $database), $rows, "$how: the same rows");
+	same(answers_of($new, $database), $before, "$how: identical answers and refusals");
 	is($new->safe_psql($database, 'SELECT * FROM tenancy.check_integrity()'), '', "$how: check_integrity() finds nothing");
 	is($new->safe_psql($database, q(SELECT rule, object FROM tenancy.lint() WHERE rule ~ '^(altered|policy_|row_security_(off|not)|rights_beyond|tenancy_grants)')), '',
 		"$how: lint() finds nothing altered");
 	return;
 }
-same('dumped', 'by dump');
+all_same('dumped', 'by dump');
 $new->safe_psql('postgres', 'DROP DATABASE dumped');
 $new->safe_psql('postgres', 'REVOKE ALL ON PARAMETER tenancy.user_id FROM regress_tap; DROP ROLE regress_tap');
 $new->stop;
@@ -74,11 +66,11 @@ sub upgrade
 }
 chdir $new->basedir or die $!;
 my $without = second_installation();
-command_fails_like([ upgrade($new, path_of($without) . '/bin', '--check') ], qr/references loadable libraries that are missing/,
-	'a server without the extension is refused');
+command_checks_all([ upgrade($new, path_of($without) . '/bin', '--check') ], 1,
+	[ qr/references loadable libraries that are missing/ ], [], 'a server without the extension is refused');
 command_ok([ upgrade($new, $new_bindir) ], 'pg_upgrade');
 $new->start;
-same('postgres', 'by pg_upgrade');
+all_same('postgres', 'by pg_upgrade');
 is(answer($new, 'postgres', 'alice', "SELECT tenancy.create_project(id('acme'), 'new') IS NOT NULL"), 't', 'and work goes on');
 $new->stop;
 done_testing();

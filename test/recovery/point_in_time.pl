@@ -44,8 +44,8 @@ $restored->init_from_backup($node, 'backup', has_restoring => 1, standby => 0);
 $restored->append_conf('postgresql.conf', "recovery_target_time = '$moment'\nrecovery_target_action = promote");
 $restored->start;
 ok($restored->poll_query_until('postgres', 'SELECT NOT pg_is_in_recovery()'), 'recovered');
-is(rows_of($restored, 'postgres'), $rows, 'the rows of that moment');
-is(answers_of($restored, 'postgres'), $before, 'identical answers and refusals');
+same(rows_of($restored, 'postgres'), $rows, 'the rows of that moment');
+same(answers_of($restored, 'postgres'), $before, 'identical answers and refusals');
 is($restored->safe_psql('postgres', 'SELECT * FROM tenancy.check_integrity()'), '', 'check_integrity() finds nothing');
 
 # The revocation came after the moment.  docs/operations.md says what to do.

@@ -83,12 +83,12 @@ foreach my $database (@chosen)
 		my @command = map { $_ eq '=' ? $database : $_ } @$step;
 		$node->command_ok(\@command, "$database: restored by @command[0, 1, 2, 4 .. $#command - 1]");
 	}
-	is(rows_of($node, $database), $rows, "$database: the same rows");
+	same(rows_of($node, $database), $rows, "$database: the same rows");
 	is($node->safe_psql($database, 'SELECT * FROM tenancy.check_integrity()'), '', "$database: check_integrity() finds nothing");
 }
 foreach my $database ($ENV{TENANCY_ALL} ? @chosen : qw(parts_1))
 {
-	is(answers_of($node, $database), $before, "$database: identical answers and refusals");
+	same(answers_of($node, $database), $before, "$database: identical answers and refusals");
 }
 is(dump_of('plain'), $dump, 'dumped again, it is the same dump');
 
@@ -108,8 +108,8 @@ SELECT tenancy.grant_application('regress_client');
 GRANT SELECT, INSERT, UPDATE, DELETE ON events, settings, parted, parted_1, parted_2 TO regress_client;
 ALTER TABLE events OWNER TO regress_owner;
 SQL
-	is(rows_of($elsewhere, 'moved'), $rows, 'elsewhere: the same rows');
-	is(answers_of($elsewhere, 'moved', 'regress_client'), $before, 'elsewhere: identical answers and refusals');
+	same(rows_of($elsewhere, 'moved'), $rows, 'elsewhere: the same rows');
+	same(answers_of($elsewhere, 'moved', 'regress_client'), $before, 'elsewhere: identical answers and refusals');
 	is($elsewhere->safe_psql('moved', 'SELECT * FROM tenancy.check_integrity()'), '', 'elsewhere: check_integrity() finds nothing');
 	is($elsewhere->safe_psql('moved', q(SELECT * FROM tenancy.lint() WHERE rule IN ('altered', 'policy_missing', 'policy_altered', 'row_security_off', 'row_security_not_forced'))), '',
 		'elsewhere: nor does lint()');

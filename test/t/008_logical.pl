@@ -98,12 +98,12 @@ my $tables = join ', ', tables_of($publisher, 'whole');
 $publisher->safe_psql('whole', "CREATE PUBLICATION whole FOR TABLE $tables");
 $subscriber->safe_psql('whole', 'CREATE SUBSCRIPTION whole CONNECTION \'' . $publisher->connstr . ' dbname=whole\' PUBLICATION whole');
 $subscriber->wait_for_subscription_sync($publisher, 'whole', 'whole');
-is(rows_of($subscriber, 'whole'), rows_of($publisher, 'whole'), 'the same rows');
-is(answers_of($subscriber, 'whole'), $before, 'identical answers and refusals');
+same(rows_of($subscriber, 'whole'), rows_of($publisher, 'whole'), 'the same rows');
+same(answers_of($subscriber, 'whole'), $before, 'identical answers and refusals');
 is($subscriber->safe_psql('whole', 'SELECT * FROM tenancy.check_integrity()'), '', 'check_integrity() finds nothing');
 answer($publisher, 'whole', 'alice', "SELECT tenancy.create_project(id('acme'), 'new', true), tenancy.rotate_project_token(id('open')), tenancy.transfer_ownership(id('acme'), id('adam'))");
 $publisher->wait_for_catchup('whole');
-is(rows_of($subscriber, 'whole'), rows_of($publisher, 'whole'), 'the same rows after commands');
+same(rows_of($subscriber, 'whole'), rows_of($publisher, 'whole'), 'the same rows after commands');
 is($subscriber->safe_psql('whole', 'SELECT * FROM tenancy.check_integrity()'), '', 'check_integrity() finds nothing then');
 $subscriber->safe_psql('whole', 'DROP SUBSCRIPTION whole');
 

@@ -24,7 +24,7 @@ append_to_file("$next_tree/sql/update_from_$version.sql", "-- \@part 90_new_obje
 install_from($tree, $installation);
 
 my $node = PostgreSQL::Test::Cluster->new('main', install_path => path_of($installation));
-$node->init;
+$node->init(allows_streaming => 1);
 $node->start;
 populate($node, 'postgres');
 $node->safe_psql('postgres', <<'SQL');
@@ -123,6 +123,15 @@ foreach my $name (sort keys %old)
 	$old{$name}->query('BEGIN') if $name =~ /transaction|cursor/;
 	is($old{$name}->query('EXECUTE hot'), '1,2', "before: $name");
 }
+# A standby hears of all this by the WAL.
+$node->backup('backup');
+my $standby = PostgreSQL::Test::Cluster->new('standby', install_path => path_of($installation));
+$standby->init_from_backup($node, 'backup', has_streaming => 1);
+$standby->start;
+$old{standby} = session($standby, 'postgres');
+$old{standby}->query("PREPARE hot AS $see");
+$old{standby}->query("DO \$\$ BEGIN PERFORM tenancy.act_as(id('mia'), true); END \$\$");
+is($old{standby}->query('EXECUTE hot'), '1,2', 'before: on a standby');
 $old{cursor}->query('DECLARE c CURSOR FOR SELECT n FROM events');
 is($old{cursor}->query('FETCH c'), '1', 'before: an open cursor');
 my $old_boss = $node->background_psql('postgres', on_error_stop => 0, extra_params => [ '-v', 'VERBOSITY=verbose' ]);
@@ -154,6 +163,7 @@ close $handle;
 # ---- the update ----
 
 $node->safe_psql('postgres', 'ALTER EXTENSION tenancy UPDATE');
+$node->wait_for_catchup($standby, 'replay');
 foreach my $name (sort keys %old)
 {
 	$old{$name}->{stderr} = '';
@@ -163,6 +173,8 @@ foreach my $name (sort keys %old)
 	$old{$name}->quit;
 }
 works('updated, and connected again');
+is(answer($standby, 'postgres', 'mia', $see), '1,2', 'connected again on the standby, too');
+$standby->stop;
 refused($update, 'the other database is not updated', 'other');
 $node->safe_psql('other', 'ALTER EXTENSION tenancy UPDATE');
 works('now it is', 'other');

@@ -5,7 +5,8 @@ use strict;
 use warnings;
 use Exporter 'import';
 use Fixture;
-our @EXPORT = qw(populate_all tables_of rows_of answers_of);
+use Test::More;
+our @EXPORT = qw(populate_all tables_of rows_of answers_of same);
 
 our @own = qw(secrets events settings parted);
 
@@ -129,10 +130,26 @@ sub answers_of
 			stderr => \$err,
 			on_error_stop => 0,
 			extra_params => [ '-U', $role // 'regress_tap', '-v', 'VERBOSITY=verbose' ]);
-		$err =~ s/^LOCATION: .*\n//mg;
+		$err =~ s/^LOCATION: .*\n?//mg;
 		$answers .= "$out\n$err\n";
 	}
 	return $answers;
+}
+
+# is(), for long texts: what differs, and not all of it.
+sub same
+{
+	my ($got, $expected, $name) = @_;
+	return pass($name) if $got eq $expected;
+	my @lines = ([ split /\n/, $got ], [ split /\n/, $expected ]);
+	my @counts = map { my %count; $count{$_}++ foreach @$_; \%count } @lines;
+	fail($name);
+	foreach my $side (0, 1)
+	{
+		my @only = grep { ($counts[1 - $side]{$_} // 0) < $counts[$side]{$_} } @{ $lines[$side] };
+		diag(($side ? 'expected: ' : 'got: ') . substr $_, 0, 300) foreach @only[0 .. ($#only < 9 ? $#only : 9)];
+	}
+	return;
 }
 
 1;
