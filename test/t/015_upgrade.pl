@@ -17,7 +17,7 @@ my $catalog = slurp_file("$FindBin::RealBin/catalog.sql");
 # there to get into its way.
 my $hostile = <<'SQL';
 CREATE EXTENSION pgcrypto;
-ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO regress_nosy;
+ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO regress_nosy, PUBLIC;
 ALTER DEFAULT PRIVILEGES GRANT ALL ON FUNCTIONS TO regress_nosy;
 SQL
 
