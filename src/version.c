@@ -136,7 +136,7 @@ refuseLibrary(const char *objects)
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("the library of extension \"tenancy\" is version %s, its SQL objects are version %s",
 					TENANCY_VERSION, objects),
-			 !older ? errhint("Run ALTER EXTENSION tenancy UPDATE in this database.") :
+			 !older ? errhint("Run ALTER EXTENSION tenancy UPDATE in this database. If that does nothing, install the scripts of version %s.", TENANCY_VERSION) :
 			 preloaded ? errhint("Install version %s of the library, and restart the server, which has preloaded this one.", objects) :
 			 errhint("Reconnect. If that does not help, install version %s of the library.", objects)));
 }

@@ -41,7 +41,7 @@ my $see = "SELECT string_agg(n::text, ',' ORDER BY n) FROM events";
 my $in = "DO \$\$ BEGIN PERFORM tenancy.authenticate(secret('session')); END \$\$";
 my $says = 'the library of extension "tenancy" is version';
 my $reconnect = "$says $version, its SQL objects are version $next\nHINT:  Reconnect. If that does not help, install version $next of the library.";
-my $update = "$says $next, its SQL objects are version $version\nHINT:  Run ALTER EXTENSION tenancy UPDATE in this database.";
+my $update = "$says $next, its SQL objects are version $version\nHINT:  Run ALTER EXTENSION tenancy UPDATE in this database. If that does nothing, install the scripts of version $next.";
 
 # What somebody is told by several statements, each in a transaction of its own.
 sub told
@@ -112,6 +112,15 @@ restored_without('the extension', 'no_extension', qr/ERROR: .*extension "tenancy
 rename "$library.away", $library or die $!;
 rename "$control.away", $control or die $!;
 works('installed again');
+
+# Scripts of one version and a library of the next, and a restore by them.
+make($next_tree, 'all');
+put_library($next_tree);
+$node->safe_psql('postgres', 'CREATE DATABASE newer TEMPLATE template0');
+$node->command_ok([ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('newer'), '-f', $dump ], 'restored with a newer library');
+refused($update, 'restored with a newer library', 'newer');
+put_library($tree);
+works('restored, and the right library', 'newer');
 
 # ---- a newer library, and sessions with the older one ----
 

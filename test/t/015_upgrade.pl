@@ -11,6 +11,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Versions;
 
+my $installation = second_installation();
 my $catalog = slurp_file("$FindBin::RealBin/catalog.sql");
 
 # Databases are the same but for the extension; what they have of their own is
@@ -142,7 +143,6 @@ $node->stop;
 # ---- this tree and a next version of it ----
 
 my $next = "$version.1";
-my $installation = second_installation();
 my $tree = tree_of($version);
 make($tree, 'keep-release');
 ok(-e "$tree/sql/released/tenancy--$version.sql", 'the SQL of a release is kept');

@@ -33,6 +33,8 @@ sub second_installation
 	my $bindir = where('bindir');
 	plan(skip_all => 'a copy of this server would not find its own files')
 	  if slurp_file("$bindir/postgres") =~ /^#!/;
+	plan(skip_all => 'no compiler and headers, with which another version could be built')
+	  if system(where('cc') . ' --version >/dev/null 2>&1') != 0 || !-e where('includedir-server') . '/postgres.h';
 	my $root = PostgreSQL::Test::Utils::tempdir();
 	foreach my $directory ($bindir, where('pkglibdir'), where('sharedir'))
 	{
