@@ -47,7 +47,7 @@ _PG_init(void)
 Datum
 tenancy_end_of_script(PG_FUNCTION_ARGS)
 {
-	VersionCheckScript();
+	VersionCheck();
 	InvalidationAnnounceAll();
 	PG_RETURN_VOID();
 }

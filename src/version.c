@@ -13,6 +13,7 @@
 #include "access/genam.h"
 #include "access/table.h"
 #include "catalog/pg_extension.h"
+#include "commands/extension.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -77,7 +78,7 @@ checkServer(void)
 
 /* The version of the SQL objects, which ALTER EXTENSION changes. */
 static char *
-versionOfObjects(void)
+versionOfObjects(Oid *extension)
 {
 	Relation	catalog = table_open(ExtensionRelationId, AccessShareLock);
 	ScanKeyData key;
@@ -96,6 +97,7 @@ versionOfObjects(void)
 										 RelationGetDescr(catalog), &isnull);
 
 		version = TextDatumGetCString(value);
+		*extension = ((Form_pg_extension) GETSTRUCT(tuple))->oid;
 	}
 	systable_endscan(scan);
 	table_close(catalog, AccessShareLock);
@@ -142,32 +144,23 @@ refuseLibrary(const char *objects)
 }
 
 /*
- * VersionCheck -- may the library read the tables of the extension?
+ * VersionCheck -- may the library read and write the tables of the extension?
+ *
+ * A script that makes or updates the extension may with a newer library, since
+ * another script may follow that brings the objects up to it.
  */
 void
 VersionCheck(void)
 {
+	Oid			extension;
 	char	   *objects;
+	int			comparison;
 
 	checkServer();
-	objects = versionOfObjects();
-	if (strcmp(objects, TENANCY_VERSION) != 0)
-		refuseLibrary(objects);
-	pfree(objects);
-}
-
-/*
- * VersionCheckScript -- the same for a script that makes or updates the SQL
- * objects.  A newer library is no matter: another script may follow.
- */
-void
-VersionCheckScript(void)
-{
-	char	   *objects;
-
-	checkServer();
-	objects = versionOfObjects();
-	if (compareVersions(TENANCY_VERSION, objects) < 0)
+	objects = versionOfObjects(&extension);
+	comparison = compareVersions(TENANCY_VERSION, objects);
+	if (comparison < 0 ||
+		(comparison > 0 && !(creating_extension && CurrentExtensionObject == extension)))
 		refuseLibrary(objects);
 	pfree(objects);
 }

@@ -7,6 +7,5 @@
 
 extern void VersionInit(void);
 extern void VersionCheck(void);
-extern void VersionCheckScript(void);
 
 #endif							/* TENANCY_VERSION_H */

@@ -92,7 +92,7 @@ sub check_load
 		is(answer($node, 'postgres', "reader$client", "SELECT n FROM events WHERE n <> 1"), $k % 2 ? $k : '', "$how: and so is the right to it")
 		  if $k != 1;
 	}
-	is($node->safe_psql('postgres', 'SELECT * FROM tenancy.check_integrity()'), '', "$how: check_integrity() finds nothing");
+	is($node->safe_psql('postgres', 'SELECT * FROM tenancy.check_integrity(); SELECT * FROM tenancy.verify_audit()'), '', "$how: check_integrity() and verify_audit() find nothing");
 	return;
 }
 

@@ -55,7 +55,7 @@ sub is_whole
 	cmp_ok($projects, '>=', 100 * $went, "$how: all that was acknowledged");
 	is($node->safe_psql('postgres', "SELECT count(*) FROM tenancy.projects p WHERE NOT EXISTS (SELECT FROM tenancy.project_tokens t WHERE t.project_id = p.id) AND name LIKE 'filler%'"),
 		'0', "$how: no project without its token");
-	is($node->safe_psql('postgres', 'SELECT * FROM tenancy.check_integrity()'), '', "$how: check_integrity() finds nothing");
+	is($node->safe_psql('postgres', 'SELECT * FROM tenancy.check_integrity(); SELECT * FROM tenancy.verify_audit()'), '', "$how: check_integrity() and verify_audit() find nothing");
 	return;
 }
 

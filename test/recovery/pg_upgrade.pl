@@ -27,7 +27,7 @@ populate_all($old, 'postgres');
 note('from ' . $old->safe_psql('postgres', 'SELECT version()'));
 my $rows = rows_of($old, 'postgres');
 my $before = answers_of($old, 'postgres');
-is($old->safe_psql('postgres', 'SELECT * FROM tenancy.check_integrity()'), '', 'before: check_integrity() finds nothing');
+is($old->safe_psql('postgres', 'SELECT * FROM tenancy.check_integrity(); SELECT * FROM tenancy.verify_audit()'), '', 'before: check_integrity() and verify_audit() find nothing');
 
 my $new = PostgreSQL::Test::Cluster->new('new');
 $new->init(extra => [ @init, `initdb --help` =~ /--no-data-checksums/ ? '--no-data-checksums' : () ]);
@@ -46,7 +46,7 @@ sub all_same
 	my ($database, $how) = @_;
 	same(rows_of($new, $database), $rows, "$how: the same rows");
 	same(answers_of($new, $database), $before, "$how: identical answers and refusals");
-	is($new->safe_psql($database, 'SELECT * FROM tenancy.check_integrity()'), '', "$how: check_integrity() finds nothing");
+	is($new->safe_psql($database, 'SELECT * FROM tenancy.check_integrity(); SELECT * FROM tenancy.verify_audit()'), '', "$how: check_integrity() and verify_audit() find nothing");
 	is($new->safe_psql($database, q(SELECT rule, object FROM tenancy.lint() WHERE rule ~ '^(altered|policy_|row_security_(off|not)|rights_beyond|tenancy_grants)')), '',
 		"$how: lint() finds nothing altered");
 	return;

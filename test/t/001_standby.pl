@@ -156,7 +156,7 @@ $standby->promote;
 is($mia->query($hot), '', 'nor after the standby has become the primary');
 is(answer($standby, 'postgres', 'alice', "SELECT tenancy.rename_project(id('open'), 'renamed')"), '', 'where commands work');
 is(answer($standby, 'postgres', 'adam', "SELECT name FROM tenancy.my_projects WHERE id = id('open')"), 'renamed', 'and are seen');
-is($standby->safe_psql('postgres', 'SELECT * FROM tenancy.check_integrity()'), '', 'check_integrity() finds nothing');
+is($standby->safe_psql('postgres', 'SELECT * FROM tenancy.check_integrity(); SELECT * FROM tenancy.verify_audit()'), '', 'check_integrity() and verify_audit() find nothing');
 $_->quit foreach $mia, $client, $writer, $nobody;
 
 done_testing();

@@ -54,7 +54,7 @@ sub check
 		qr/P0002: invite does not exist/, "$how: a used invite stays used");
 	is($node->safe_psql('postgres', "SELECT count(*) FROM tenancy.organizations WHERE owner_id = id('alice')"),
 		'1', "$how: one Owner");
-	is($node->safe_psql('postgres', 'SELECT * FROM tenancy.check_integrity()'), '', "$how: check_integrity() finds nothing");
+	is($node->safe_psql('postgres', 'SELECT * FROM tenancy.check_integrity(); SELECT * FROM tenancy.verify_audit()'), '', "$how: check_integrity() and verify_audit() find nothing");
 	return;
 }
 

@@ -158,6 +158,6 @@ $late->query("DO \$\$ BEGIN PERFORM tenancy.act_as(id('mia'), true); END \$\$");
 is($late->query('SELECT count(*) FROM events'), '0', 'also for a hot cache');
 $node->safe_psql('postgres', "COMMIT PREPARED 'p'");
 is($late->query('SELECT count(*) FROM events'), '2', 'committed, it counts');
-is($node->safe_psql('postgres', 'SELECT * FROM tenancy.check_integrity()'), '', 'check_integrity() finds nothing');
+is($node->safe_psql('postgres', 'SELECT * FROM tenancy.check_integrity(); SELECT * FROM tenancy.verify_audit()'), '', 'check_integrity() and verify_audit() find nothing');
 $late->quit;
 done_testing();

@@ -100,11 +100,11 @@ $subscriber->safe_psql('whole', 'CREATE SUBSCRIPTION whole CONNECTION \'' . $pub
 $subscriber->wait_for_subscription_sync($publisher, 'whole', 'whole');
 same(rows_of($subscriber, 'whole'), rows_of($publisher, 'whole'), 'the same rows');
 same(answers_of($subscriber, 'whole'), $before, 'identical answers and refusals');
-is($subscriber->safe_psql('whole', 'SELECT * FROM tenancy.check_integrity()'), '', 'check_integrity() finds nothing');
+is($subscriber->safe_psql('whole', 'SELECT * FROM tenancy.check_integrity(); SELECT * FROM tenancy.verify_audit()'), '', 'check_integrity() and verify_audit() find nothing');
 answer($publisher, 'whole', 'alice', "SELECT tenancy.create_project(id('acme'), 'new', true), tenancy.rotate_project_token(id('open')), tenancy.transfer_ownership(id('acme'), id('adam'))");
 $publisher->wait_for_catchup('whole');
 same(rows_of($subscriber, 'whole'), rows_of($publisher, 'whole'), 'the same rows after commands');
-is($subscriber->safe_psql('whole', 'SELECT * FROM tenancy.check_integrity()'), '', 'check_integrity() finds nothing then');
+is($subscriber->safe_psql('whole', 'SELECT * FROM tenancy.check_integrity(); SELECT * FROM tenancy.verify_audit()'), '', 'check_integrity() and verify_audit() find nothing then');
 $subscriber->safe_psql('whole', 'DROP SUBSCRIPTION whole');
 
 $subscriber->safe_psql('postgres', "DROP SUBSCRIPTION $_") for qw(people rows);

@@ -18,7 +18,7 @@ my $version = this_version();
 my $next = "$version.1";
 my $installation = second_installation();
 my $tree = tree_of($version);
-make($tree, 'all keep-release');
+make($tree, 'keep-release');
 my $next_tree = tree_of($next, $tree);
 append_to_file("$next_tree/sql/update_from_$version.sql", "-- \@part 90_new_objects\n-- \@replace FUNCTION tenancy.lint\n");
 install_from($tree, $installation);

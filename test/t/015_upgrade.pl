@@ -276,6 +276,22 @@ foreach my $forgotten (@forgotten)
 	isnt(show(with_script(join '', grep { $_ ne $forgotten } @statements)), '', "forgotten: $name");
 }
 
+# ---- from the release before the last one, by two scripts ----
+
+# The library is that of the end from the beginning, and the first script writes rows,
+# which the audit log records.
+make($tree, 'keep-release');
+my $last = "$next.1";
+my $last_tree = tree_of($last, $tree);
+append_to_file("$last_tree/sql/update_from_$next.sql", "-- \@part 90_new_objects\n");
+install_from($last_tree, $installation);
+$node->safe_psql('postgres', 'DROP DATABASE fresh');
+database($node, 'fresh', 'CREATE EXTENSION tenancy');
+is(show(difference([ facts($node, 'fresh') ], [ facts($node, 'other', 'ALTER EXTENSION tenancy UPDATE;') ])), '',
+	"$version, updated, is the same as $last");
+$node->safe_psql('other', 'ALTER EXTENSION tenancy UPDATE');
+is($node->safe_psql('other', 'SELECT * FROM tenancy.check_integrity(); SELECT * FROM tenancy.verify_audit()'), '', 'check_integrity() and verify_audit() find nothing');
+
 # The source may not forget what is easily forgotten, nor ask for what is not there.
 foreach my $wrong ([ qr/-- \@part 90_new_objects\n/, '' ], [ qr/81_planted/, '81_plant' ], [ qr/VIEW tenancy.lint_rules/, 'VIEW tenancy.lint_rule' ], [ qr/\@replace FUNCTION/, '@replaced FUNCTION' ])
 {

@@ -62,9 +62,9 @@ facts (classid, objid, fact) AS (
 	LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 	WHERE a.attnum > 0 AND NOT a.attisdropped
 	UNION ALL
-	-- what the script has put into a table
+	-- what the script has put into a table; the audit log tells when
 	SELECT 'pg_class'::regclass, c.oid, format('rows: %s', query_to_xml(format('SELECT * FROM %s t ORDER BY to_jsonb(t)::text', c.oid::regclass), true, false, ''))
-	FROM pg_class c WHERE c.relkind = 'r' AND c.relnamespace = 'tenancy'::regnamespace
+	FROM pg_class c WHERE c.relkind = 'r' AND c.relnamespace = 'tenancy'::regnamespace AND c.relname !~ '^audit_'
 	UNION ALL
 	SELECT 'pg_class'::regclass, i.indexrelid, format('%s %s', pg_get_indexdef(i.indexrelid),
 		   to_jsonb(i) - ARRAY['indexrelid', 'indrelid', 'indkey', 'indcollation', 'indclass', 'indexprs', 'indpred', 'indcheckxmin'])
