@@ -122,7 +122,7 @@ my @planted = (
 	[ 'CREATE INDEX ON tenancy.users (name)', qr/^\+ index tenancy.users_name_idx: CREATE INDEX/ ],
 	[ 'CREATE STATISTICS tenancy.x ON id, name FROM tenancy.users', qr/^\+ statistics object tenancy.x: CREATE STATISTICS/ ],
 	[ q(UPDATE tenancy.plans SET private_projects = true WHERE name = 'free'), qr/^\+ table tenancy.plans: rows: .*free/ ],
-	[ q(UPDATE pg_extension SET extconfig = extconfig[2:], extcondition = extcondition[2:] WHERE extname = 'tenancy'), qr/^- extension tenancy: a dump carries tenancy.plans where/ ],
+	[ q(UPDATE pg_extension SET extconfig = extconfig[2:], extcondition = extcondition[2:] WHERE extname = 'tenancy'), qr/^- extension tenancy: a dump carries tenancy.\w+ where/ ],
 	[ q(UPDATE pg_extension SET extversion = '0.0.1' WHERE extname = 'tenancy'), qr/^\+ extension tenancy: version 0.0.1/ ],
 	[ 'ALTER EXTENSION tenancy DROP FUNCTION tenancy._clear_identity()', qr/^- function tenancy._clear_identity\(\): depends \(e\) on extension tenancy/ ],
 	[ 'CREATE FUNCTION tenancy._stray() RETURNS void LANGUAGE sql AS \'\'; ALTER EXTENSION tenancy ADD FUNCTION tenancy._stray()', qr/^\+ function tenancy._stray\(\): depends \(e\) on extension tenancy/ ],
