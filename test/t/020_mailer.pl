@@ -16,12 +16,15 @@ use Fixture;
 my $folder = PostgreSQL::Test::Utils::tempdir;
 my $node = PostgreSQL::Test::Cluster->new('mailer');
 $node->init(extra => [ '--encoding=UTF8', '--no-locale' ]);
-$node->append_conf('postgresql.conf', "tenancy.email_enabled = on");
+$node->append_conf('postgresql.conf', "tenancy.email_enabled = on\nwal_level = replica");
 $node->start;
 populate($node, 'postgres');
 $node->safe_psql('postgres', q{
 	CREATE ROLE regress_mailer LOGIN;
-	SELECT tenancy.grant_mailer('regress_mailer')});
+	CREATE ROLE regress_half LOGIN;
+	SELECT tenancy.grant_mailer('regress_mailer');
+	SELECT tenancy.grant_mailer('regress_half');
+	REVOKE EXECUTE ON FUNCTION tenancy.complete_notification(uuid), tenancy.fail_notification(uuid, text) FROM regress_half});
 
 # ---------------------------------------------------------------------
 # The mail server
@@ -77,6 +80,7 @@ END
 # ---------------------------------------------------------------------
 
 my $number = 0;
+my ($out, $err);
 append_to_file("$folder/mailer.conf", <<"END");
 # what every run says
 database = @{[ $node->connstr('postgres') ]} user=regress_mailer
@@ -300,7 +304,7 @@ sql(qq{SELECT enqueue('inject', '{"organization_name": "A\\r\\nBcc: victim\@x.ex
 	"reply_to": "m\@x.example>\\r\\nBcc: <victim\@x.example", "token": "a\\" onload=\\"x\\r\\n.\\r\\nMAIL"}');
 	SELECT enqueue('spoof', '{"organization_name": "=?UTF-8?Q?Bank?=", "inviter_name": null, "reply_to": null, "expires_at": "tomorrow"}');
 	SELECT enqueue('long', '{"organization_name": "$long", "inviter_name": "$long"}');
-	SELECT enqueue('dots', '{"inviter_name": "\\u202e\\u0085<b>\\"''\\u2028"}')});
+	SELECT enqueue('dots', '{"inviter_name": "\\u202e\\u0085\\u2066<b>\\"''\\u2028"}')});
 ($code, $log) = once();
 is($code, 0, 'strange names are sent');
 $mail = message('inject');
@@ -314,31 +318,47 @@ is(message('spoof')->{subject}, 'A member invites you to =?UTF-8?Q?Bank?=', 'and
 is(message('spoof')->{'reply-to'}, undef, 'an inviter who is gone is not replied to');
 is(message('long')->{subject}, decode('UTF-8', "$long invites you to $long"), 'a long subject');
 is(scalar(grep { /=/ && length > 76 } grep { !/boundary/ } split /\r?\n/, slurp_file((files('long'))[0])), 0, 'in short lines');
-like(message('dots')->{html}, qr/<bdi>  &lt;b&gt;&quot;&#39; <\/bdi> invites/, 'quotes are escaped');
+like(message('dots')->{html}, qr/<bdi>   &lt;b&gt;&quot;&#39; <\/bdi> invites/, 'quotes are escaped');
 like(message('dots')->{subject}, qr/^\s*<b>"'\s+invites you to Acme$/, 'what turns the direction of writing is gone');
 
 sql(q{SELECT enqueue('nothing', '{"token": null}'); SELECT enqueue('list', '{}');
 	UPDATE tenancy.notifications SET payload = '[1]' WHERE recipient ~ '^list';
-	SELECT enqueue('other', '{}', 'newsletter'); SELECT enqueue('good')});
+	SELECT enqueue('other', '{}', 'newsletter'); SELECT enqueue('good');
+	SELECT enqueue('a');
+	-- a database that is not as strict as ours
+	ALTER DOMAIN tenancy.email DROP CONSTRAINT email_check;
+	SELECT enqueue('two words')});
 ($code, $log) = once();
 is($code, 3, 'something is unsent');
-is(state('(nothing|list|other)'), 'waiting 1', 'what cannot be rendered fails');
+is(state('(nothing|list|other|two words)'), 'waiting 1', 'what cannot be rendered fails');
 is(state('good'), 'sent 1', 'and holds nobody up');
 is(last_error('nothing'), 'the payload has no "token"', 'why');
 is(last_error('other'), 'there is no template for kind "newsletter"', 'why, of an unknown kind');
+
+is(last_error('two words'), 'the recipient is not an address', 'why, of a recipient');
+like($log, qr/: sent invitation \S+ to \*\@x\.example, attempt 1$/m, 'one letter is masked');
+
+# What has left and cannot be reported.  It tries for a while, meanwhile we go on.
+sql(q{UPDATE tenancy.notifications SET sent_at = now(), claimed_at = NULL WHERE sent_at IS NULL;
+	SELECT enqueue('unrecorded')});
+my $unrecorded = start_mailer('--once', '--database=' . $node->connstr('postgres') . ' user=regress_half');
+ok(await_arrivals('unrecorded', 1), 'a mailer that may not say what became of it');
 
 # ---------------------------------------------------------------------
 # A mail server that does not want, and one that is not there
 # ---------------------------------------------------------------------
 
-sql(q{SELECT enqueue(n) FROM unnest('{refuse,later,bounce,fine}'::text[]) n});
+sql(q{SELECT enqueue(n) FROM unnest('{refuse,later,bounce,babble,fine}'::text[]) n});
 ($code, $log) = once();
 is($code, 3, 'refused messages are unsent');
-is(state('(refuse|later|bounce)'), 'waiting 1', 'and wait');
+is(state('(refuse|later|bounce|babble)'), 'waiting 1', 'and wait');
 is(state('fine'), 'sent 1', 'others are sent');
 like(last_error('refuse'), qr/^the server said: 550 5\.1\.1 <\*+\@x\.example>: no such user$/, 'what the server said');
 like(last_error('later'), qr/^the server said: 451 /, 'for now');
 like(last_error('bounce'), qr{rejected for <\*+\@x\.example>: https://app\.example/invite/tni_\.\.\.}, 'without what is secret in it');
+
+like(last_error('babble'), qr/^the server said: 550 (\?\?no ){50,}/, 'beyond ASCII, as far as it is known');
+is(length(last_error('babble')), 300, 'and no longer than that');
 
 for my $name (qw(drop stall lose))
 {
@@ -378,6 +398,10 @@ hurry();
 IPC::Run::run([ 'sed', '-i', '/^user\|^password/d', "$folder/mailer.conf" ]);
 is((once('--starttls=optional', "--server=smtp://localhost:$port{plain}"))[0], 0, 'without encryption, if that is allowed');
 is(arrivals('secret'), '1 x 1', 'it arrives');
+sql(q{SELECT enqueue('open')});
+is((once('--starttls=none', "--server=smtp://localhost:$port{plain}", '--from="Acme, Ltd" <no-reply@app.example>'))[0], 0,
+	'and if nothing else is wanted');
+is(message('open')->{from}, 'Acme, Ltd <no-reply@app.example>', 'a sender in quotes');
 append_to_file("$folder/mailer.conf", "user = postman\npassword-file = $folder/password\n");
 
 # ---------------------------------------------------------------------
@@ -387,6 +411,9 @@ append_to_file("$folder/mailer.conf", "user = postman\npassword-file = $folder/p
 my $mailer = start_mailer('--poll=60');
 sql(q{SELECT enqueue('notified')});
 ok(await_state('notified', qr/sent 1/), 'a waiting mailer is woken');
+is(sql(q{SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = 'regress_mailer'}), 1, 'loses its connection');
+sql(q{SELECT enqueue('anew')});
+ok(await_state('anew', qr/sent 1/), 'and makes another');
 stop_server('tls');
 sql(q{SELECT enqueue('down'); SELECT enqueue('down' || n) FROM generate_series(1, 30) n});
 ok(await_state('down', qr/waiting 1/), 'no mail server: fails');
@@ -415,6 +442,13 @@ like($log, qr/^tenancy-mailer: could not complete a notification: .*\n(?:.*\n)*t
 	'a message had been sent while it was away');
 ($code, $log) = once();
 is($code, 2, 'no database');
+append_to_file($node->data_dir . '/standby.signal', '');
+$node->start;
+($code, $log) = once();
+is($code, 2, 'a standby');
+like($log, qr/could not listen: .*recovery/, 'has nothing to listen to');
+$node->stop;
+unlink $node->data_dir . '/standby.signal';
 $node->start;
 
 # Told to stop in the middle.
@@ -439,6 +473,10 @@ like(state('slow1'), qr/claimed 1/, 'killed: there are claims');
 hurry();
 is((once())[0], 0, 'they lapse');
 like(arrivals('slow'), qr/^(12 x 1|11 x 1, 1 x 2)$/, 'nothing is lost, and at most what was in flight is sent twice');
+
+($code, $log) = end_of($unrecorded);
+is($code, 4, 'what cannot be reported has an exit code of its own');
+like($log, qr/^tenancy-mailer: could not record what became of \S+: it will be sent again$/m, 'and a line in the log');
 
 # Side by side.
 sql(q{SELECT enqueue('many' || n) FROM generate_series(1, 240) n});
@@ -483,6 +521,9 @@ for my $try (
 	[ qr/not a connection string/, '--database=nonsense' ],
 	[ qr/could not open "\/nowhere": No such file/, '--password-file=/nowhere' ],
 	[ qr/could not open "\/nowhere": No such file/, '--config=/nowhere' ],
+	[ qr/could not read "\/": Is a directory/, '--config=/' ],
+	[ qr/there is no password in "\/dev\/null"/, '--password-file=/dev/null' ],
+	[ qr/zero\/invitation\.txt" is not text/, templates('zero', 'printf "\\0" >>invitation.txt') ],
 	[ qr/unrecognized option/, '--nonsense' ],
 	[ qr/there is no argument "nonsense"/, 'nonsense' ])
 {
@@ -492,10 +533,25 @@ for my $try (
 	is($code, 1, "refused at the start: $options[0]");
 	like($log, $why, 'and why');
 }
+for my $try (
+	[ "1: not of the form name = value", 'nonsense' ],
+	[ 'from: must be given', 'link = https://app.example/{token}' ],
+	[ 'link: must be given', 'from = a@x.example' ],
+	[ 'user: takes a password-file or TENANCY_MAILER_PASSWORD', "from = a\@x.example\nlink = https://app.example/{token}\nuser = u" ])
+{
+	my ($why, $lines) = @$try;
+	my $file = "$folder/partial." . ++$number;
+
+	append_to_file($file, "$lines\n");
+	($out, $err) = run_command([ 'tenancy-mailer', "--config=$file" ]);
+	like($err, qr/\Q$why\E/, "refused at the start: $why");
+}
 append_to_file("$folder/mailer.conf", "once = on\n");
 like((once())[1], qr/mailer\.conf:\d+: there is no setting "once"/, 'a setting that does not exist');
 
-my ($out, $err) = run_command([ 'tenancy-mailer', '--help' ]);
+($out, $err) = run_command([ 'tenancy-mailer', '--version' ]);
+is($out, 'tenancy-mailer ' . sql(q{SELECT tenancy._library_version()}), 'its version');
+($out, $err) = run_command([ 'tenancy-mailer', '--help' ]);
 for my $option ($out =~ /^  --([\w-]+)/mg)
 {
 	like(slurp_file('docs/mailer.md'), qr/^\| `$option` \|/m, "documented: --$option");

@@ -12,6 +12,7 @@ treats a message is asked for by the recipient's name, up to a digit:
     later    451 for the recipient      stall    no answer to the message
     drop     hangs up in the message    slow     0.3 seconds for the message
     lose     accepts, and hangs up before it says so
+    babble   550 for the recipient, at length and beyond ASCII
 """
 import asyncio
 import itertools
@@ -28,6 +29,9 @@ def wish(session_or_envelope):
 
 
 class Server(SMTP):
+    async def push(self, status):
+        await super().push(status.encode() if isinstance(status, str) else status)
+
     async def smtp_DATA(self, arg):
         if self.envelope.rcpt_tos and wish(self.envelope) == "drop":
             await self.push("354 go on")
@@ -45,6 +49,8 @@ class Handler:
     async def handle_RCPT(self, server, session, envelope, address, options):
         if address.startswith("refuse"):
             return f"550 5.1.1 <{address}>: no such user"
+        if address.startswith("babble"):
+            return "550 " + "\u00e9no " * 100
         if address.startswith("later"):
             return "451 4.7.1 try again later"
         envelope.rcpt_tos.append(address)
