@@ -156,7 +156,7 @@ workOffBatch(int *count)
 			round = ROUND_STOPPED;
 		if (round == ROUND_EMPTY && age <= options.timeout)
 			round = deliver(&notification);
-		else if (OutboxIsConnected() && age <= 4 * options.timeout)
+		else if (OutboxIsConnected() && age <= 4L * options.timeout)
 			OutboxRelease(notification.id);
 	}
 	return round;

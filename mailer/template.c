@@ -271,12 +271,10 @@ collectValues(const Notification *notification, char *values[])
 	}
 }
 
-/* Why a notification cannot be rendered, allocated; NULL if it can. */
+/* What the payload lacks, allocated; NULL if nothing. */
 static char *
 whatIsMissing(const Kind *kind, const Notification *notification)
 {
-	if (kind == NULL)
-		return TextFormat("there is no template for kind \"%s\"", notification->kind);
 	for (int field = 0; field < FIELDS_OF_PAYLOAD; field++)
 		if ((kind->required & BIT(field)) && notification->payload[field] == NULL)
 			return TextFormat("the payload has no \"%s\"", FieldNames[field]);
@@ -294,6 +292,8 @@ TemplateRender(const Notification *notification, Message *message)
 	for (int i = 0; i < kindCount; i++)
 		if (strcmp(kinds[i].name, notification->kind) == 0)
 			kind = &kinds[i];
+	if (kind == NULL)
+		return TextFormat("there is no template for kind \"%s\"", notification->kind);
 	missing = whatIsMissing(kind, notification);
 	if (missing != NULL)
 		return missing;

@@ -240,8 +240,8 @@ withSample(PlannerInfo *root, const IndexPath *path, const IndexClause *clause,
 														  (Expr *) makeSample(kind, minimum)));
 	*sampled = *clause;
 	sampled->indexquals = list_make1(restriction);
-	*scale = EstimateReached(root, linitial(call->args), path->indexinfo->rel->relid,
-							 kind, minimum) /
+	*scale = EstimateReached(root, linitial(call->args),
+							 (int) path->indexinfo->rel->relid, kind, minimum) /
 		Max(clause_selectivity(root, (Node *) restriction, 0, JOIN_INNER, NULL), 1e-10);
 	return sampled;
 }
