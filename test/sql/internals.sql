@@ -1,0 +1,71 @@
+-- What no command does and a superuser can: internal functions that get what they
+-- do not expect, and parts of the extension that are missing.
+\set test internals
+\getenv inputs PG_ABS_SRCDIR
+\set two :inputs /sql/two.psql
+\i :two
+
+-- a kind of credential that is none; a credential of no kind, whose checksum is right
+SELECT tenancy._mint_credential('nonsense');
+SELECT tenancy.authenticate('tnx_0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef520f29a1');
+
+-- the trigger that announces changes, on a column that holds no id or is not there
+CREATE TABLE internals_odd (id uuid, n integer);
+CREATE TRIGGER odd AFTER INSERT ON internals_odd FOR EACH ROW EXECUTE FUNCTION tenancy._send_invalidation('id', 'n');
+INSERT INTO internals_odd VALUES (gen_random_uuid(), 1);
+CREATE OR REPLACE TRIGGER odd AFTER INSERT ON internals_odd FOR EACH ROW EXECUTE FUNCTION tenancy._send_invalidation('nonsense');
+INSERT INTO internals_odd VALUES (gen_random_uuid(), 1);
+DROP TABLE internals_odd;
+
+-- a statement as another role: by superusers only, and not in place of a command
+GRANT EXECUTE ON FUNCTION tenancy._run_as(regrole, text, text) TO :app;
+\c - :app
+SELECT * FROM tenancy._run_as('postgres', '', 'SELECT 1');
+\c - :superuser
+REVOKE EXECUTE ON FUNCTION tenancy._run_as(regrole, text, text) FROM :app;
+SELECT * FROM tenancy._run_as('4294967295', '', 'SELECT 1');
+SELECT * FROM tenancy._run_as(:'app', '', 'COPY pg_class TO STDOUT');
+SELECT * FROM tenancy._run_as(:'app', '', 'COMMIT');
+SELECT session_user = current_user AS still_myself;
+
+-- an id in capitals is the same id
+\c - :gateway
+BEGIN;
+SELECT set_config('tenancy.user_id', upper(:'alice'), true) \gset
+SELECT * FROM seen;
+COMMIT;
+
+-- without the functions behind index conditions, as before an update: the same rows
+\c - :superuser
+SET enable_seqscan = off;
+SET ROLE :gateway;
+BEGIN;
+SELECT tenancy.act_as(:'bob') \gset
+EXPLAIN (COSTS OFF) SELECT FROM events;
+SELECT count(*) FROM events;
+COMMIT;
+RESET ROLE;
+BEGIN;
+ALTER EXTENSION tenancy DROP FUNCTION tenancy.viewable_projects();
+ALTER FUNCTION tenancy.viewable_projects() RENAME TO away;
+SET LOCAL ROLE :gateway;
+SELECT tenancy.act_as(:'bob') \gset
+EXPLAIN (COSTS OFF) SELECT FROM events;
+SELECT count(*) FROM events;
+ROLLBACK;
+-- an index that cannot be asked for ids: the same rows
+BEGIN;
+SET LOCAL client_min_messages = warning;
+CREATE TABLE internals_bloom (project_id uuid NOT NULL);
+SELECT tenancy.protect('internals_bloom') \gset
+INSERT INTO internals_bloom SELECT project_id FROM events;
+DROP INDEX internals_bloom_project_id_idx;
+CREATE INDEX ON internals_bloom USING brin (project_id uuid_bloom_ops);
+GRANT SELECT ON internals_bloom TO PUBLIC;
+SET LOCAL ROLE :gateway;
+SELECT tenancy.act_as(:'bob') \gset
+EXPLAIN (COSTS OFF) SELECT FROM internals_bloom;
+SELECT count(*) FROM internals_bloom;
+ROLLBACK;
+
+\i :two_end
