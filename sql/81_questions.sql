@@ -137,7 +137,7 @@ DECLARE
 	person record;
 	here record;
 	change record;
-	missing text[] := '{}';
+	missing text[] := '{}'::text[];
 BEGIN
 	IF _explain_access.permission IS NULL THEN
 		RAISE EXCEPTION 'permission must not be null'

@@ -248,7 +248,7 @@ DECLARE
 	piece text;
 	condition text := '';
 	depth integer := 0;
-	result text[] := '{}';
+	result text[] := '{}'::text[];
 BEGIN
 	IF (SELECT c.relkind FROM pg_class c WHERE c.oid = relation) = 'p' THEN
 		SELECT t.relid INTO partition
@@ -1102,7 +1102,7 @@ DECLARE
 	shown boolean;	-- does its rightful Owner see the row of theirs?
 	named boolean := EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = view AND a.attname = column_name AND a.atttypid = 'uuid'::regtype);
 	t record;
-	results jsonb := '[]';
+	results jsonb := '[]'::jsonb;
 BEGIN
 	FOREACH name IN ARRAY CASE WHEN mine = theirs THEN ARRAY[theirs] ELSE ARRAY[mine, theirs] END LOOP
 		IF name = theirs THEN
@@ -1263,7 +1263,7 @@ AS $$
 $$;
 COMMENT ON FUNCTION tenancy._proof_role_facts(regrole) IS 'What a role can do that no attempt shows.';
 
-CREATE FUNCTION tenancy._proof_table_facts(role regrole, relation regclass, column_name name,
+CREATE FUNCTION tenancy._proof_table_facts(role regrole, relation regclass,
 										   OUT command text, OUT attempt text, OUT isolated boolean, OUT detail text)
 RETURNS SETOF record
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -1312,7 +1312,7 @@ BEGIN
 	RETURN NEXT;
 END
 $$;
-COMMENT ON FUNCTION tenancy._proof_table_facts(regrole, regclass, name) IS 'What rights on a table tell without an attempt.';
+COMMENT ON FUNCTION tenancy._proof_table_facts(regrole, regclass) IS 'What rights on a table tell without an attempt.';
 
 -- ---------------------------------------------------------------------
 -- All of it
@@ -1363,7 +1363,7 @@ BEGIN
 
 		RETURN QUERY SELECT NULL::regclass, f.* FROM tenancy._proof_role_facts(prove_isolation.role) f;
 		FOR t IN SELECT * FROM tenancy._proof_tables() p ORDER BY p.relation::text COLLATE "C" LOOP
-			RETURN QUERY SELECT t.relation, f.* FROM tenancy._proof_table_facts(prove_isolation.role, t.relation, t.column_name) f;
+			RETURN QUERY SELECT t.relation, f.* FROM tenancy._proof_table_facts(prove_isolation.role, t.relation) f;
 			IF t.kind IS NULL OR t.column_name IS NULL THEN
 				RETURN QUERY SELECT t.relation, NULL::text, 'anybody: any attempt', NULL::boolean, 'it cannot be told which column says whose a row is';
 				CONTINUE;

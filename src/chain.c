@@ -126,7 +126,7 @@ appendText(StringInfo buf, text *value)
 	int			length = VARSIZE_ANY_EXHDR(value);
 	char	   *converted = pg_server_to_any(bytes, length, PG_UTF8);
 
-	appendBytes(buf, converted, converted == bytes ? length : strlen(converted));
+	appendBytes(buf, converted, converted == bytes ? length : (int) strlen(converted));
 }
 
 /* Each value with its length before it: no two entries look alike. */
