@@ -163,6 +163,28 @@ ready-test-sanitized:
 ready-mutate: all
 	@test/mutate $(MUTANTS)
 
+# With PostgreSQL's assertions; what keeps and drops access sets also while the
+# server forgets its own caches at every opportunity.
+CACHE_TESTS = cache attacks_cursors revocation_cache revocation_credentials \
+	revocation_load revocation_row_locks revocation_snapshots
+
+ready-test-assert:
+	@scripts/with-assertions test/run $(TESTS)
+ifeq ($(TESTS),)
+	@TENANCY_TEST_SCALE=1 SETTINGS='debug_discard_caches = 1' \
+		scripts/with-assertions test/run $(CACHE_TESTS)
+	@scripts/with-assertions test/core-regression
+endif
+
+ready-test-valgrind:
+	@TENANCY_TEST_SCALE=1 VALGRIND=1 scripts/with-assertions test/run $(or $(TESTS),$(CACHE_TESTS))
+
+ready-coverage:
+	@scripts/with-coverage test/run
+
+ready-lint-code: install-here
+	@scripts/lint-code
+
 ready-demo: install-here
 	@scripts/with-cluster examples/demo.sh
 
@@ -195,7 +217,7 @@ endif
 # From nothing: these install the Debian packages they lack, then read this
 # file again
 # ---------------------------------------------------------------------
-test test-recovery torture noninterference mutate test-sanitized demo demo-shell bench dist:
+test test-recovery torture noninterference mutate test-sanitized demo demo-shell bench dist test-assert test-valgrind coverage lint-code:
 	@scripts/setup $@
 	@$(MAKE) --no-print-directory --silent ready-$@
 
@@ -221,4 +243,5 @@ release-check:
 	installcheck dist deb test-deb release-check ready-dist ready-test-deb install-here ready-test \
 	ready-torture ready-noninterference ready-mutate ready-test-sanitized ready-demo \
 	ready-demo-shell ready-bench install-mailer uninstall-mailer list-scripts keep-release \
-	test-recovery ready-test-recovery
+	test-recovery ready-test-recovery test-assert test-valgrind coverage lint-code \
+	ready-test-assert ready-test-valgrind ready-coverage ready-lint-code
