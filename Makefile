@@ -171,7 +171,7 @@ CACHE_TESTS = cache attacks_cursors revocation_cache revocation_credentials \
 ready-test-assert:
 	@scripts/with-assertions test/run $(TESTS)
 ifeq ($(TESTS),)
-	@TENANCY_TEST_SCALE=1 SETTINGS='debug_discard_caches = 1' \
+	@TENANCY_TEST_SCALE=1 LAUNCHER=test/forgetful \
 		scripts/with-assertions test/run $(CACHE_TESTS)
 	@scripts/with-assertions test/core-regression
 endif
