@@ -17,6 +17,17 @@ CREATE OR REPLACE TRIGGER odd AFTER INSERT ON internals_odd FOR EACH ROW EXECUTE
 INSERT INTO internals_odd VALUES (gen_random_uuid(), 1);
 DROP TABLE internals_odd;
 
+-- the guard of the audit log, without a trigger
+SELECT tenancy._guard_audit();
+
+-- a statement that changes more than is kept in memory: an entry each time it is full
+SET maintenance_work_mem = '1MB';
+INSERT INTO tenancy.projects (organization_id, name) SELECT :'one', 'many' FROM generate_series(1, 4000);
+SELECT count(*) > 1 AS several, sum(json_array_length(changes)) AS changes, (SELECT count(*) FROM tenancy.verify_audit()) AS faults
+FROM tenancy.audit_entries WHERE organization_id = :'one' AND json_array_length(changes) > 10;
+DELETE FROM tenancy.projects WHERE name = 'many';
+RESET maintenance_work_mem;
+
 -- a statement as another role: by superusers only, and not in place of a command
 GRANT EXECUTE ON FUNCTION tenancy._run_as(regrole, text, text) TO :app;
 \c - :app
