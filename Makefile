@@ -24,6 +24,7 @@ OBJS = \
 	src/execution.o \
 	src/identity.o \
 	src/credential.o \
+	src/parse.o \
 	src/invalidation.o \
 	src/privileged.o \
 	src/ingest.o \
@@ -185,6 +186,9 @@ ready-coverage:
 ready-lint-code: install-here
 	@scripts/lint-code
 
+ready-fuzz:
+	@test/fuzz/run $(RUNS)
+
 ready-demo: install-here
 	@scripts/with-cluster examples/demo.sh
 
@@ -217,7 +221,7 @@ endif
 # From nothing: these install the Debian packages they lack, then read this
 # file again
 # ---------------------------------------------------------------------
-test test-recovery torture noninterference mutate test-sanitized demo demo-shell bench dist test-assert test-valgrind coverage lint-code:
+test test-recovery torture noninterference mutate test-sanitized demo demo-shell bench dist test-assert test-valgrind coverage lint-code fuzz:
 	@scripts/setup $@
 	@$(MAKE) --no-print-directory --silent ready-$@
 
@@ -244,4 +248,4 @@ release-check:
 	ready-torture ready-noninterference ready-mutate ready-test-sanitized ready-demo \
 	ready-demo-shell ready-bench install-mailer uninstall-mailer list-scripts keep-release \
 	test-recovery ready-test-recovery test-assert test-valgrind coverage lint-code \
-	ready-test-assert ready-test-valgrind ready-coverage ready-lint-code
+	ready-test-assert ready-test-valgrind ready-coverage ready-lint-code fuzz ready-fuzz

@@ -43,6 +43,9 @@ overhear(CURL *handle, curl_infotype type, char *data, size_t size, void *unused
 	{
 		snprintf(reply, sizeof(reply), "%.*s", (int) size, data);
 		reply[strcspn(reply, "\r\n")] = '\0';
+		/* half a word may be half a secret, which does not look like one */
+		if (strlen(reply) == sizeof(reply) - 1)
+			*(strrchr(reply, ' ') ? strrchr(reply, ' ') : reply + 3) = '\0';
 	}
 	return 0;
 }

@@ -16,8 +16,8 @@
 
 /* RFC 2047: a line that begins with "Subject: " has 76 characters at most. */
 #define WORD_BYTES		39
-/* A value that needs neither folding nor, if it is ASCII, encoding. */
-#define PLAIN_HEADER	70
+/* Needs neither folding nor, if it is ASCII, encoding: RFC 5322 has 78. */
+#define PLAIN_HEADER	69
 /* The runs of letters and digits of a reply that cannot be part of a token. */
 #define HARMLESS_RUN	24
 #define REPLY_LENGTH	300
@@ -287,10 +287,9 @@ char *
 TextWithoutSecrets(const char *reply)
 {
 	char	   *line = TextOneLine(reply);
+	char	   *clean;
 	Text		text;
 
-	if (strlen(line) > REPLY_LENGTH)
-		line[REPLY_LENGTH] = '\0';
 	/* of no known encoding, which the database would refuse */
 	for (char *c = line; *c != '\0'; c++)
 		if ((unsigned char) *c >= 0x80)
@@ -313,5 +312,9 @@ TextWithoutSecrets(const char *reply)
 			fputc(*at++, text.stream);
 	}
 	free(line);
-	return TextFinish(&text);
+	clean = TextFinish(&text);
+	/* last: half an address or token would not look like one */
+	if (strlen(clean) > REPLY_LENGTH)
+		clean[REPLY_LENGTH] = '\0';
+	return clean;
 }

@@ -2,73 +2,28 @@
  * credential.c
  *		The secrets that people and programs sign in with.
  *
- * A credential is a prefix that names its kind, 256 random bits in lower-case
- * hexadecimal, and the CRC-32C of all that in eight more digits.  The sum
- * keeps nothing secret: it lets a mistyped credential be refused without a
- * look-up, and lets a secret scanner tell ours from any other hex string.
- * Only digests are stored; 256 random bits need no salt and no slow hash.
+ * How they look is in parse.c.  Only digests are stored; 256 random bits need
+ * no salt and no slow hash.
  */
 #include "postgres.h"
 
 #include "common/cryptohash.h"
 #include "fmgr.h"
-#include "port/pg_crc32c.h"
 #include "utils/builtins.h"
 
 #include "compat.h"
 #include "credential.h"
+#include "parse.h"
 
-#define PREFIX_LENGTH	4
-#define RANDOM_BYTES	32
-#define SUM_LENGTH		8
-#define BODY_LENGTH		(PREFIX_LENGTH + 2 * RANDOM_BYTES)
-#define LENGTH			(BODY_LENGTH + SUM_LENGTH)
-
-static const struct
-{
-	const char *name;			/* as SQL callers say it */
-	const char *prefix;
-	CredentialKind kind;
-}			kinds[] =
-{
-	{"project", "tnp_", CREDENTIAL_PROJECT},
-	{"session", "tns_", CREDENTIAL_SESSION},
-	{"invite", "tni_", CREDENTIAL_INVITE},
+/* The kinds as SQL callers name them. */
+static const char *const kindNames[] = {
+	[CREDENTIAL_PROJECT] = "project",
+	[CREDENTIAL_SESSION] = "session",
+	[CREDENTIAL_INVITE] = "invite",
 };
 
 PG_FUNCTION_INFO_V1(tenancy_mint_credential);
 PG_FUNCTION_INFO_V1(tenancy_credential_digest);
-
-/* The eight digits that end a credential. */
-static void
-checksum(const char *body, char sum[SUM_LENGTH + 1])
-{
-	pg_crc32c	crc;
-
-	INIT_CRC32C(crc);
-	COMP_CRC32C(crc, body, BODY_LENGTH);
-	FIN_CRC32C(crc);
-	snprintf(sum, SUM_LENGTH + 1, "%08x", crc);
-}
-
-CredentialKind
-CredentialParse(const char *text, size_t length)
-{
-	char		sum[SUM_LENGTH + 1];
-
-	if (length != LENGTH)
-		return CREDENTIAL_MALFORMED;
-	if (strspn(text + PREFIX_LENGTH, "0123456789abcdef") < LENGTH - PREFIX_LENGTH)
-		return CREDENTIAL_MALFORMED;
-	checksum(text, sum);
-	if (memcmp(text + BODY_LENGTH, sum, SUM_LENGTH) != 0)
-		return CREDENTIAL_MALFORMED;
-
-	for (int i = 0; i < lengthof(kinds); i++)
-		if (memcmp(text, kinds[i].prefix, PREFIX_LENGTH) == 0)
-			return kinds[i].kind;
-	return CREDENTIAL_MALFORMED;
-}
 
 void
 CredentialDigest(const char *text, size_t length,
@@ -93,15 +48,14 @@ CredentialDigestEqual(const uint8 *a, const uint8 *b)
 	return difference == 0;
 }
 
-/* The kind that an SQL caller names. */
-static int
+static CredentialKind
 kindByName(text *name)
 {
 	char	   *label = text_to_cstring(name);
 
-	for (int i = 0; i < lengthof(kinds); i++)
-		if (strcmp(label, kinds[i].name) == 0)
-			return i;
+	for (int kind = CREDENTIAL_PROJECT; kind < lengthof(kindNames); kind++)
+		if (strcmp(label, kindNames[kind]) == 0)
+			return kind;
 	elog(ERROR, "unrecognized credential kind \"%s\"", label);
 }
 
@@ -113,18 +67,16 @@ kindByName(text *name)
 Datum
 tenancy_mint_credential(PG_FUNCTION_ARGS)
 {
-	int			kind = kindByName(PG_GETARG_TEXT_PP(0));
-	uint8		secret[RANDOM_BYTES];
-	char		text[LENGTH + 1];
+	CredentialKind kind = kindByName(PG_GETARG_TEXT_PP(0));
+	uint8		secret[CREDENTIAL_SECRET];
+	char		text[CREDENTIAL_LENGTH + 1];
 
-	if (!pg_strong_random(secret, RANDOM_BYTES))
+	if (!pg_strong_random(secret, CREDENTIAL_SECRET))
 		ereport(ERROR,
 				(errcode(ERRCODE_INTERNAL_ERROR),
 				 errmsg("could not generate random bytes")));
-	memcpy(text, kinds[kind].prefix, PREFIX_LENGTH);
-	hex_encode((const char *) secret, RANDOM_BYTES, text + PREFIX_LENGTH);
-	checksum(text, text + BODY_LENGTH);
-	PG_RETURN_TEXT_P(cstring_to_text_with_len(text, LENGTH));
+	ComposeCredential(kind, secret, text);
+	PG_RETURN_TEXT_P(cstring_to_text_with_len(text, CREDENTIAL_LENGTH));
 }
 
 /*
@@ -137,12 +89,12 @@ Datum
 tenancy_credential_digest(PG_FUNCTION_ARGS)
 {
 	text	   *credential = PG_GETARG_TEXT_PP(0);
-	int			kind = kindByName(PG_GETARG_TEXT_PP(1));
+	CredentialKind kind = kindByName(PG_GETARG_TEXT_PP(1));
 	char	   *string = text_to_cstring(credential);
 	size_t		length = VARSIZE_ANY_EXHDR(credential);
 	bytea	   *digest;
 
-	if (CredentialParse(string, length) != kinds[kind].kind)
+	if (ParseCredential(string, length) != kind)
 		PG_RETURN_NULL();
 
 	digest = (bytea *) palloc(VARHDRSZ + PG_SHA256_DIGEST_LENGTH);

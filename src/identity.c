@@ -38,20 +38,11 @@
 #include "invalidation.h"
 #include "privileged.h"
 
-/* What a setting says, taken apart when it is set; in memory of the setting. */
-typedef struct Claim
-{
-	IdentityKind kind;
-	pg_uuid_t	subject;
-	pg_uuid_t	credential;
-	uint32		series;			/* of a session-wide one, or 0 */
-} Claim;
-
 static char *identitySetting = NULL;
 static char *userSetting = NULL;
 static char *projectSetting = NULL;
 
-/* NULL where the setting is empty */
+/* In memory of the settings; NULL where one is empty. */
 static const Claim *identityClaim = NULL;
 static const Claim *userClaim = NULL;
 static const pg_uuid_t *currentProject = NULL;
@@ -76,41 +67,11 @@ PG_FUNCTION_INFO_V1(tenancy_session_id);
 
 /* ---- the settings ---- */
 
-/* Parse a uuid of that many characters without raising. */
-static bool
-parseUuid(const char *text, size_t length, pg_uuid_t *id)
-{
-	int			digits = 0;
-
-	memset(id, 0, sizeof(*id));
-	for (size_t i = 0; i < length; i++)
-	{
-		char		c = text[i];
-		int			value;
-
-		if (c == '-' && (i == 8 || i == 13 || i == 18 || i == 23))
-			continue;
-		if (c >= '0' && c <= '9')
-			value = c - '0';
-		else if (c >= 'a' && c <= 'f')
-			value = c - 'a' + 10;
-		else if (c >= 'A' && c <= 'F')
-			value = c - 'A' + 10;
-		else
-			return false;
-		if (digits >= 2 * UUID_LEN)
-			return false;
-		id->data[digits / 2] |= value << (digits % 2 ? 0 : 4);
-		digits++;
-	}
-	return digits == 2 * UUID_LEN;
-}
-
-/* The same for a setting's value; complains as check hooks do. */
+/* Parse a setting's value; complains as check hooks do. */
 static bool
 checkUuid(const char *value, pg_uuid_t *id)
 {
-	if (parseUuid(value, strlen(value), id))
+	if (ParseUuid(value, strlen(value), id))
 		return true;
 	GUC_check_errdetail("The value must be a uuid, or empty.");
 	return false;
@@ -159,27 +120,6 @@ checkProject(char **newval, void **extra, GucSource source)
 	return checkUuid(*newval, &project) && passOn(extra, &project, sizeof(project));
 }
 
-/* Take apart "kind subject credential series", as writeIdentity() wrote it. */
-static bool
-parseClaim(const char *text, Claim *claim)
-{
-	const size_t uuid = 36;		/* its length as text */
-	const char *subject = text + 2;
-	const char *credential = subject + uuid + 1;
-	const char *series = credential + uuid + 1;
-
-	memset(claim, 0, sizeof(*claim));
-	if (strlen(text) <= series - text ||
-		!parseUuid(subject, uuid, &claim->subject) ||
-		!parseUuid(credential, uuid, &claim->credential))
-		return false;
-	claim->series = strtoul(series, NULL, 10);
-	claim->kind = *text == 'u' ? IDENTITY_USER :
-		*text == 's' ? IDENTITY_SESSION :
-		*text == 't' ? IDENTITY_TOKEN : IDENTITY_NOBODY;
-	return true;
-}
-
 /* Parallel workers receive what the leader was allowed to set. */
 static bool
 checkIdentity(char **newval, void **extra, GucSource source)
@@ -196,7 +136,7 @@ checkIdentity(char **newval, void **extra, GucSource source)
 		return false;
 	}
 	return (InitializingParallelWorker || isSaidNow(source)) &&
-		parseClaim(*newval, &claim) && passOn(extra, &claim, sizeof(claim));
+		ParseClaim(*newval, &claim) && passOn(extra, &claim, sizeof(claim));
 }
 
 /* From now on IdentityRead() may answer something else. */
@@ -549,7 +489,7 @@ tenancy_authenticate(PG_FUNCTION_ARGS)
 		refuseCredential();
 	credential = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	length = strlen(credential);
-	kind = CredentialParse(credential, length);
+	kind = ParseCredential(credential, length);
 	if (kind != CREDENTIAL_SESSION && kind != CREDENTIAL_PROJECT)
 		refuseCredential();
 

@@ -6,16 +6,7 @@
 #ifndef TENANCY_IDENTITY_H
 #define TENANCY_IDENTITY_H
 
-#include "utils/uuid.h"
-
-typedef enum IdentityKind
-{
-	IDENTITY_NOBODY,
-	IDENTITY_ROLE,				/* whom the login role is bound to, if anybody */
-	IDENTITY_USER,				/* asserted by a trusted role */
-	IDENTITY_SESSION,			/* signed in with a session token */
-	IDENTITY_TOKEN				/* signed in with a project token */
-} IdentityKind;
+#include "parse.h"
 
 /* Zeroed before it is filled, so that memcmp() compares. */
 typedef struct Identity
