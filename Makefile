@@ -186,6 +186,19 @@ ready-coverage:
 ready-lint-code: install-here
 	@scripts/lint-code
 
+# Under each of several settings that a server may have.
+ready-test-settings: install-here
+	@TESTS='$(TESTS)' test/settings $(SETTINGS)
+
+ready-test-sqlsmith: install-here
+	@scripts/with-cluster test/sqlsmith/run $(SECONDS)
+
+ready-test-cancels: install-here
+	@scripts/with-cluster test/cancels/run $(STATEMENTS)
+
+ready-test-pooler: install-here
+	@scripts/with-cluster test/pooler/run $(TRANSACTIONS)
+
 ready-fuzz:
 	@test/fuzz/run $(RUNS)
 
@@ -221,7 +234,7 @@ endif
 # From nothing: these install the Debian packages they lack, then read this
 # file again
 # ---------------------------------------------------------------------
-test test-recovery torture noninterference mutate test-sanitized demo demo-shell bench dist test-assert test-valgrind coverage lint-code fuzz:
+test test-recovery torture noninterference mutate test-sanitized demo demo-shell bench dist test-assert test-valgrind coverage lint-code fuzz test-settings test-sqlsmith test-cancels test-pooler:
 	@scripts/setup $@
 	@$(MAKE) --no-print-directory --silent ready-$@
 
@@ -248,4 +261,6 @@ release-check:
 	ready-torture ready-noninterference ready-mutate ready-test-sanitized ready-demo \
 	ready-demo-shell ready-bench install-mailer uninstall-mailer list-scripts keep-release \
 	test-recovery ready-test-recovery test-assert test-valgrind coverage lint-code \
-	ready-test-assert ready-test-valgrind ready-coverage ready-lint-code fuzz ready-fuzz
+	ready-test-assert ready-test-valgrind ready-coverage ready-lint-code fuzz ready-fuzz \
+	test-settings test-sqlsmith test-cancels test-pooler ready-test-settings ready-test-sqlsmith \
+	ready-test-cancels ready-test-pooler

@@ -91,6 +91,7 @@ OutboxConnect(const char *conninfo)
 	result = PQexec(connection,
 					"SET search_path = pg_catalog, pg_temp;"
 					"SET statement_timeout = '30s';"
+					"SET default_transaction_isolation = 'read committed';"
 					"LISTEN tenancy_notifications");
 	listening = PQresultStatus(result) == PGRES_COMMAND_OK;
 	if (!listening)

@@ -100,6 +100,7 @@ SELECT tenancy.rotate_project_token(:'p3') \gset
 SELECT tenancy.set_project_privacy(:'p3', true) \gset
 SELECT tenancy.delete_project(:'p3') \gset
 SELECT locktype, count(*) FROM pg_locks WHERE pid = pg_backend_pid() AND locktype NOT IN ('relation', 'virtualxid', 'transactionid')
+	AND mode <> 'SIReadLock'
 GROUP BY locktype ORDER BY locktype;
 ROLLBACK;
 SELECT p.oid::regprocedure FROM pg_proc p WHERE p.pronamespace = 'tenancy'::regnamespace AND p.prosrc ~* 'advisory';

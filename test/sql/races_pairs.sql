@@ -3,6 +3,8 @@
 -- serialize and has done nothing: nobody's authority outlives its end.  If it need
 -- not wait, both end as in one order or the other.
 SET client_min_messages = warning;
+-- this session sees what the two have done
+SET default_transaction_isolation = 'read committed';
 TRUNCATE tenancy.users, tenancy.organizations CASCADE;
 CREATE SCHEMA regress_pairs;
 SET search_path = regress_pairs;

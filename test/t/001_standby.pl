@@ -18,6 +18,8 @@ $primary->backup('backup');
 
 my $standby = PostgreSQL::Test::Cluster->new('standby');
 $standby->init_from_backup($primary, 'backup', has_streaming => 1);
+# a hot standby cannot do serializable
+$standby->append_conf('postgresql.conf', "default_transaction_isolation = 'read committed'");
 $standby->start;
 $primary->wait_for_catchup($standby, 'replay');
 

@@ -11,6 +11,8 @@ use Fixture;
 
 my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init;
+# what the sessions see of each other is told for one level
+$node->append_conf('postgresql.conf', "default_transaction_isolation = 'read committed'");
 $node->append_conf('postgresql.conf', 'max_prepared_transactions = 5');
 $node->start;
 populate($node, 'postgres');

@@ -13,6 +13,8 @@ my $rounds = $ENV{ROUNDS} || 10_000;
 
 my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init;
+# what the sessions see of each other is told for one level
+$node->append_conf('postgresql.conf', "default_transaction_isolation = 'read committed'");
 $node->append_conf('postgresql.conf', "log_statement = none\nautovacuum_naptime = 5s");
 $node->start;
 populate($node, 'postgres');

@@ -13,6 +13,8 @@ use Fixture;
 
 my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init;
+# what the sessions see of each other is told for one level
+$node->append_conf('postgresql.conf', "default_transaction_isolation = 'read committed'");
 $node->append_conf('postgresql.conf', 'tenancy.email_enabled = on');
 $node->start;
 populate($node, 'postgres');
