@@ -256,7 +256,11 @@ ready-test-deb:
 release-check:
 	@scripts/release-check
 
-.PHONY: test torture noninterference mutate test-sanitized test-versions demo demo-shell bench \
+# All of these, and more, in an hour.
+check-all:
+	@scripts/check-all $(TARGETS)
+
+.PHONY: check-all test torture noninterference mutate test-sanitized test-versions demo demo-shell bench \
 	installcheck dist deb test-deb release-check ready-dist ready-test-deb install-here ready-test \
 	ready-torture ready-noninterference ready-mutate ready-test-sanitized ready-demo \
 	ready-demo-shell ready-bench install-mailer uninstall-mailer list-scripts keep-release \
