@@ -152,7 +152,7 @@ refuseBypass(void)
 				 errhint("Ask the administrator to take SUPERUSER or BYPASSRLS away, or to call tenancy.unbind_role().")));
 }
 
-/* The owner works on a table, and so does a foreign key, with the owner's rights. */
+/* The owner works on a table. */
 static void
 refuseNobody(Oid relid, Oid user)
 {
@@ -183,6 +183,9 @@ checkPermissions(CHECK_PERMISSIONS_PARAMETERS)
 		return false;
 	if ((!bypasses && missingIdentity == MISSING_EMPTY) || !raises ||
 		IsParallelWorker() || PrivilegedIsRunning() || creating_extension)
+		return true;
+	/* a foreign key looks things up by itself, once a row */
+	if (InNoForceRLSOperation())
 		return true;
 	foreach(cell, rangeTable)
 	{

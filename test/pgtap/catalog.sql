@@ -45,7 +45,7 @@ SELECT isnt(obj_description('tenancy'::regnamespace, 'pg_namespace'), NULL, 'the
 -- have another one; UNSAFE is the default, so whoever is not VOLATILE must be SAFE.
 SELECT set_eq($$SELECT proname FROM functions WHERE provolatile = 'v' AND NOT is_internal$$, $$VALUES
 	('accept_invite'), ('accept_invite_as_new_user'), ('act_as'), ('add_project_member'), ('assign_owner'), ('authenticate'),
-	('bind_role'), ('unbind_role'), ('create_reporting_view'), ('refresh_reporting_view'), ('create_ingest_view'),
+	('bind_role'), ('unbind_role'), ('create_reporting_view'), ('refresh_reporting_view'), ('create_ingest_view'), ('create_protected_rollup'), ('refresh_rollup'),
 	('claim_notifications'), ('complete_notification'), ('fail_notification'), ('forget_user'), ('grant_mailer'), ('release_notification'), ('requeue_notification'),
 	('revoke_session'), ('update_my_name'),
 	('create_invite'), ('create_invites'), ('create_organization'), ('create_project'), ('create_session'), ('create_user'),
@@ -84,13 +84,14 @@ SELECT is_empty($$SELECT signature, proconfig FROM functions WHERE prosecdef AND
 SELECT is_empty($$SELECT signature, proconfig FROM functions WHERE lanname <> 'c' AND NOT coalesce('search_path=pg_catalog, pg_temp' = ANY (proconfig), false)$$,
 				'and every other one in SQL');
 SELECT is_empty($$SELECT signature, proconfig FROM functions WHERE proconfig <> '{"search_path=pg_catalog, pg_temp"}'
-				  AND proname NOT IN ('lint', '_altered')$$, 'and sets nothing else');
+				  AND proname NOT IN ('lint', '_altered', 'refresh_rollup')$$, 'and sets nothing else');
 SELECT set_eq($$SELECT DISTINCT split_part(c, '=', 1) FROM functions, unnest(proconfig) c WHERE proname IN ('lint', '_altered')$$,
 			  $$VALUES ('search_path'), ('quote_all_identifiers'), ('enable_nestloop'), ('jit')$$, 'but how lint prints names and is planned');
+SELECT is((SELECT proconfig FROM functions WHERE proname = 'refresh_rollup'), '{"search_path=pg_catalog, pg_temp",row_security=off}'::text[], 'and that a rollup lacks no row');
 SELECT is_empty($$SELECT signature FROM functions WHERE proname IN ('act_as', 'authenticate', '_clear_identity') AND (proconfig IS NOT NULL OR prosecdef OR lanname <> 'c')$$,
 				'what sets the identity has no SET clause, which would take it back');
 SELECT set_eq($$SELECT proname FROM functions WHERE NOT prosecdef AND NOT is_internal AND lanname <> 'c'$$, $$VALUES
-	('access_at'), ('create_reporting_view'), ('refresh_reporting_view'), ('create_ingest_view'), ('grant_application'), ('grant_mailer'), ('lint'), ('protect'), ('protect_by_organization'), ('prove_isolation'), ('unprotect')$$,
+	('access_at'), ('create_reporting_view'), ('refresh_reporting_view'), ('create_ingest_view'), ('create_protected_rollup'), ('refresh_rollup'), ('grant_application'), ('grant_mailer'), ('lint'), ('protect'), ('protect_by_organization'), ('prove_isolation'), ('unprotect')$$,
 	'commands have the rights of their owner, but those that are about the caller''s own objects');
 SELECT is_empty($$SELECT signature FROM functions WHERE prosecdef AND (is_internal AND is_public OR pg_get_userbyid(proowner) <> current_user)$$,
 				'who has those rights is a superuser, and no helper hands them out');
@@ -103,7 +104,7 @@ SELECT is_empty($$SELECT t.name, p.polname FROM ours_tables t JOIN pg_policy p O
 
 -- Who may execute what.
 SELECT set_eq($$SELECT proname FROM functions WHERE is_internal AND is_public$$, $$VALUES
-	('_permission_matrix'), ('_session_id'), ('_role_problem'), ('_secret_names'), ('_report'), ('_report_query'), ('_require_owner'), ('_view_name'), ('_ingest'), ('_check_column'), ('_prepare_column'), ('_policies'), ('_policy_names'), ('_policy_expressions'), ('_drop_policies'),
+	('_permission_matrix'), ('_session_id'), ('_role_problem'), ('_secret_names'), ('_report'), ('_report_query'), ('_require_owner'), ('_view_name'), ('_rollup_name'), ('_ingest'), ('_check_column'), ('_prepare_column'), ('_policies'), ('_policy_names'), ('_policy_expressions'), ('_drop_policies'),
 	('_create_policies'), ('_revoke_rights'), ('_protect'), ('_unprotect'),
 	('_shape'), ('_installed_shape'), ('_altered'), ('_lint_role'), ('_lint_protect'), ('_lint_protected'), ('_lint_relations'), ('_lint_tables'),
 	('_lint_keys'), ('_lint_policies'), ('_lint_views'), ('_lint_functions'), ('_lint_replication'), ('_lint_reach'), ('_lint_roles'),
@@ -196,7 +197,7 @@ SELECT ok(pg_get_functiondef('tenancy.access_at'::regproc) LIKE '%' || regexp_re
 
 -- Views.
 SELECT is_empty($$SELECT name FROM relations WHERE relkind = 'v' AND NOT coalesce('security_invoker=true' = ANY (reloptions), false)
-				  AND relname NOT IN ('access', 'bound_roles', 'dead_notifications', 'protected_tables', 'reporting_views', 'ingest_views', 'permission_matrix')$$, 'attack 84: views read with the rights of whoever asks');
+				  AND relname NOT IN ('access', 'bound_roles', 'dead_notifications', 'protected_tables', 'reporting_views', 'ingest_views', 'rollups', 'permission_matrix')$$, 'attack 84: views read with the rights of whoever asks');
 SELECT ok(NOT has_table_privilege('public', v, 'SELECT'), 'the view ' || v || ' is nobody''s') FROM unnest('{tenancy.access,tenancy.bound_roles,tenancy.dead_notifications,tenancy.stats}'::text[]) v;
 SELECT is_empty($$SELECT v.refobjid::regclass FROM pg_rewrite r JOIN pg_depend v ON v.classid = 'pg_rewrite'::regclass AND v.objid = r.oid
 				  JOIN ours_tables t ON t.oid = v.refobjid
