@@ -81,6 +81,15 @@ sub configure
 	  or die "the server does not start with these settings\n";
 }
 
+# Change a setting that needs no restart.
+sub reload
+{
+	my ($setting, $value) = @_;
+
+	query("ALTER SYSTEM SET $setting = '$value'");
+	query('SELECT pg_reload_conf()');
+}
+
 sub median
 {
 	my @sorted = sort { $a <=> $b } @_;

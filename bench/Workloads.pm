@@ -253,6 +253,18 @@ sub beside_changes
 	return $result;
 }
 
+# Do something while commits wait until they are on the disk, as they do where
+# data matters.
+sub with_disk
+{
+	my ($do) = @_;
+
+	Server::reload(fsync => 'on');
+	my $result = $do->();
+	Server::reload(fsync => 'off');
+	return $result;
+}
+
 # Check and measure a workload: { contender => { ms, ratio, more } }.
 sub measure
 {
@@ -260,7 +272,8 @@ sub measure
 
 	@contenders = contenders($workload) if !@contenders;
 	my $do = sub { summarize(interleave(prepare($workload, @contenders))) };
-	my $result = $workload->{beside} eq 'changes' ? beside_changes($do) : $do->();
+	my $result = $workload->{beside} eq 'changes' ? beside_changes($do) :
+	  $workload->{beside} eq 'disk' ? with_disk($do) : $do->();
 	for my $contender (@contenders)
 	{
 		$result->{$contender} //= { slow => 1 };
