@@ -202,6 +202,14 @@ ready-test-pooler: install-here
 ready-fuzz:
 	@test/fuzz/run $(RUNS)
 
+# What npm brings stays in the examples' directories, as it would at a user's.
+ready-test-clients: install-here
+	@for example in $(or $(TESTS),node console postgraphile); do \
+		test ! -e examples/$$example/package-lock.json || \
+			npm ci --prefix examples/$$example --no-audit --no-fund --silent || exit 1; \
+	done
+	@scripts/with-cluster test/clients $(TESTS)
+
 ready-demo: install-here
 	@scripts/with-cluster examples/demo.sh
 
@@ -234,7 +242,7 @@ endif
 # From nothing: these install the Debian packages they lack, then read this
 # file again
 # ---------------------------------------------------------------------
-test test-recovery torture noninterference mutate test-sanitized demo demo-shell bench dist test-assert test-valgrind coverage lint-code fuzz test-settings test-sqlsmith test-cancels test-pooler:
+test test-recovery torture noninterference mutate test-sanitized demo demo-shell bench dist test-assert test-valgrind coverage lint-code fuzz test-settings test-sqlsmith test-cancels test-pooler test-clients:
 	@scripts/setup $@
 	@$(MAKE) --no-print-directory --silent ready-$@
 
@@ -260,11 +268,11 @@ release-check:
 check-all:
 	@scripts/check-all $(TARGETS)
 
-.PHONY: check-all test torture noninterference mutate test-sanitized test-versions demo demo-shell bench \
-	installcheck dist deb test-deb release-check ready-dist ready-test-deb install-here ready-test \
-	ready-torture ready-noninterference ready-mutate ready-test-sanitized ready-demo \
-	ready-demo-shell ready-bench install-mailer uninstall-mailer list-scripts keep-release \
-	test-recovery ready-test-recovery test-assert test-valgrind coverage lint-code \
+.PHONY: check-all test torture noninterference mutate test-sanitized test-versions demo \
+	demo-shell bench installcheck dist deb test-deb release-check ready-dist ready-test-deb \
+	install-here ready-test ready-torture ready-noninterference ready-mutate ready-test-sanitized \
+	ready-demo ready-demo-shell ready-bench install-mailer uninstall-mailer list-scripts \
+	keep-release test-recovery ready-test-recovery test-assert test-valgrind coverage lint-code \
 	ready-test-assert ready-test-valgrind ready-coverage ready-lint-code fuzz ready-fuzz \
 	test-settings test-sqlsmith test-cancels test-pooler ready-test-settings ready-test-sqlsmith \
-	ready-test-cancels ready-test-pooler
+	ready-test-cancels ready-test-pooler test-clients ready-test-clients
