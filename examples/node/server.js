@@ -20,7 +20,7 @@ const files = {
 };
 const headers = {
   'Cache-Control': 'no-store',
-  'Content-Security-Policy': "default-src 'self'; frame-ancestors 'none'",
+  'Content-Security-Policy': "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'",
   'X-Content-Type-Options': 'nosniff',
 };
 
