@@ -10,7 +10,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my @pages = grep { -e } qw(README.md CHANGELOG.md SECURITY.md CONTRIBUTING.md),
-  glob('docs/*.md'), glob('docs/decisions/*.md');
+  glob('docs/*.md'), glob('docs/decisions/*.md'), glob('examples/*/README.md');
 
 # The anchor that a heading gets.
 sub anchor
