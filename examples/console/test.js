@@ -44,8 +44,8 @@ async function chooseCell(who, project) {
 }
 
 before(async () => {
-  admin = await createDatabase('example_console');
-  bouncer = await startPgBouncer('example_console');
+  admin = await createDatabase();
+  bouncer = await startPgBouncer();
   server = await startServer(bouncer, 8);
   loginPool = new pg.Pool({ ...bouncer.login('api_login'), max: 2 });
   for (const name of ['Olga', 'Adam', 'Mia', 'Max', 'Pia']) people[name] = await person(loginPool, name);

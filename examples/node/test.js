@@ -17,8 +17,8 @@ const servedBy = new Map(); // backend -> the tenants that it served
 let admin, bouncer, server, pool, loginPool;
 
 before(async () => {
-  admin = await createDatabase('example_node');
-  bouncer = await startPgBouncer('example_node');
+  admin = await createDatabase();
+  bouncer = await startPgBouncer();
   server = await startServer(bouncer, 8);
   pool = new pg.Pool({ ...bouncer.login('api'), max: 8 });
   pool.on('error', () => {});

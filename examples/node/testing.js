@@ -15,14 +15,23 @@ const port = 6432;
 
 const way = (user, database) => ({ host: PGHOST, port: Number(PGPORT), user, database });
 
-export async function createDatabase(database) {
+// The tests follow one another in one cluster, where roles are shared.
+export async function createDatabase() {
   const maker = new pg.Client(way(PGUSER, 'postgres'));
   await maker.connect();
-  await maker.query(`DROP DATABASE IF EXISTS ${database}`);
-  await maker.query('DROP ROLE IF EXISTS api, api_login');
-  await maker.query(`CREATE DATABASE ${database}`);
-  await maker.end();
-  const admin = new pg.Client(way(PGUSER, database));
+  try {
+    await maker.query('DROP DATABASE IF EXISTS example WITH (FORCE)');
+    const { rows: [{ roles }] } = await maker.query(
+      "SELECT string_agg(rolname, ', ') AS roles FROM pg_roles WHERE rolname IN ('api', 'api_login')");
+    if (roles) {
+      await maker.query(`DROP OWNED BY ${roles}`);
+      await maker.query(`DROP ROLE ${roles}`);
+    }
+    await maker.query('CREATE DATABASE example');
+  } finally {
+    await maker.end();
+  }
+  const admin = new pg.Client(way(PGUSER, 'example'));
   await admin.connect();
   await admin.query('SET client_min_messages = warning');
   await admin.query(readFileSync(new URL('schema.sql', import.meta.url), 'utf8'));
@@ -30,13 +39,13 @@ export async function createDatabase(database) {
 }
 
 // Transaction mode, fewer connections than clients.  Over a socket: no port.
-export async function startPgBouncer(database) {
+export async function startPgBouncer() {
   const dir = `${WORK}/pgbouncer`;
   mkdirSync(dir, { recursive: true });
   writeFileSync(`${dir}/users`, '"api" ""\n"api_login" ""\n');
   writeFileSync(`${dir}/pgbouncer.ini`, `
 [databases]
-${database} = host=${PGHOST} port=${PGPORT}
+example = host=${PGHOST} port=${PGPORT}
 [pgbouncer]
 listen_addr =
 listen_port = ${port}
@@ -51,7 +60,7 @@ logfile = ${dir}/log
   const child = spawn('pgbouncer', ['-q', `${dir}/pgbouncer.ini`], { stdio: 'ignore' });
   child.on('error', (error) => { throw error; });
   process.on('exit', () => child.kill());
-  const login = (user) => ({ host: dir, port, user, database });
+  const login = (user) => ({ host: dir, port, user, database: 'example' });
   for (let tries = 0; ; tries++) {
     const client = new pg.Client(login('api'));
     try {
@@ -65,7 +74,7 @@ logfile = ${dir}/log
   }
   return {
     login,
-    url: (user) => `postgres://${user}@/${database}?host=${encodeURIComponent(dir)}&port=${port}`,
+    url: (user) => `postgres://${user}@/example?host=${encodeURIComponent(dir)}&port=${port}`,
     async stop() { child.kill(); await once(child, 'exit'); },
   };
 }

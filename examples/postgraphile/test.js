@@ -25,8 +25,8 @@ async function ask(who, query, variables) {
 }
 
 before(async () => {
-  admin = await createDatabase('example_postgraphile');
-  bouncer = await startPgBouncer('example_postgraphile');
+  admin = await createDatabase();
+  bouncer = await startPgBouncer();
   pool = new pg.Pool({ ...bouncer.login('api'), max: 8 });
   loginPool = new pg.Pool({ ...bouncer.login('api_login'), max: 2 });
   server = graphql(pool);
