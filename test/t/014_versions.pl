@@ -224,6 +224,7 @@ edit($next_tree, 'src/version.c', sub { s/\{$major, \d+\}/{$major, $late}/ });
 unlink "$next_tree/src/version.o", "$next_tree/tenancy.so";
 make($next_tree, 'all');
 put_library($next_tree);
+$node->append_conf('postgresql.conf', 'tenancy.allow_unrepaired_server = off');
 $node->restart;
 my $leaks = "PostgreSQL $major.$minor lacks repairs of row security\nHINT:  Install PostgreSQL $major.$late or later.";
 refused($leaks, 'a server below the minimum');
