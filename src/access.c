@@ -14,14 +14,21 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
+#include "access/stratnum.h"
+#include "access/table.h"
 #include "access/transam.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "lib/ilist.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
@@ -159,6 +166,35 @@ copyId(pg_uuid_t *id, HeapTuple row, int column)
 	if (!isnull)
 		*id = *DatumGetUUIDP(value);
 	return !isnull;
+}
+
+/*
+ * Does any binding name the login role?  Most are named by none, so it is asked
+ * without a query, and also where the library does not fit the tables: whoever
+ * restores, checks or updates these is nobody, and must be let through.  What is
+ * not found here, the load complains of.
+ */
+static bool
+isNamedInBinding(Oid role)
+{
+	Oid			schema = get_namespace_oid("tenancy", true);
+	Oid			table = get_relname_relid("role_bindings", schema);
+	Oid			index = get_relname_relid("role_bindings_role_oid_key", schema);
+	AttrNumber	column = OidIsValid(table) ? get_attnum(table, "role_oid") : InvalidAttrNumber;
+	Relation	rel;
+	ScanKeyData key;
+	SysScanDesc scan;
+	bool		found;
+
+	if (column == InvalidAttrNumber || !OidIsValid(index))
+		return true;
+	rel = table_open(table, AccessShareLock);
+	ScanKeyInit(&key, column, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(role));
+	scan = systable_beginscan(rel, index, true, NULL, 1, &key);
+	found = HeapTupleIsValid(systable_getnext(scan));
+	systable_endscan(scan);
+	table_close(rel, NoLock);
+	return found;
 }
 
 /*
@@ -362,7 +398,8 @@ loadSet(const EntryKey *who, Snapshot snapshot)
 	if (who->kind == IDENTITY_USER || who->kind == IDENTITY_SESSION)
 		set->user = who->subject;
 
-	if (who->kind != IDENTITY_NOBODY)
+	if (who->kind == IDENTITY_ROLE ? isNamedInBinding(RoleOfId(&who->subject)) :
+		who->kind != IDENTITY_NOBODY)
 	{
 		PrivilegedBegin(&state);
 		/* under an old snapshot only the access of a true claim is asked for */

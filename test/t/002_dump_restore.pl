@@ -110,6 +110,7 @@ $elsewhere->init(extra => [ '--username=boss' ]);
 {
 	local $ENV{PGUSER} = 'boss';
 	$elsewhere->start;
+	create_roles($elsewhere);
 	$elsewhere->safe_psql('postgres', 'CREATE ROLE regress_client LOGIN; CREATE ROLE regress_owner; CREATE DATABASE moved');
 	$elsewhere->command_ok([ 'pg_restore', '--exit-on-error', '--no-owner', '--no-privileges', '-d', 'moved', "$dir/custom" ],
 		'restored elsewhere without owners and rights');
@@ -117,6 +118,7 @@ $elsewhere->init(extra => [ '--username=boss' ]);
 	$elsewhere->safe_psql('moved', <<'SQL');
 SELECT tenancy.grant_application('regress_client');
 GRANT SELECT, INSERT, UPDATE, DELETE ON events, settings, parted, parted_1, parted_2 TO regress_client;
+GRANT SELECT ON events_report, settings_report TO regress_client;
 ALTER TABLE events OWNER TO regress_owner;
 SQL
 	same(rows_of($elsewhere, 'moved'), $rows, 'elsewhere: the same rows');

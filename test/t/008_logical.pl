@@ -90,6 +90,7 @@ is($subscriber->safe_psql('postgres', $sees), '1 2', 'published rows are the who
 $publisher->safe_psql('postgres', 'CREATE DATABASE whole');
 $subscriber->safe_psql('postgres', 'CREATE DATABASE whole');
 populate_all($publisher, 'whole');
+create_roles($subscriber);
 my $before = answers_of($publisher, 'whole');
 my $schema = $publisher->basedir . '/schema.sql';
 $publisher->command_ok([ 'pg_dump', '--schema-only', '-f', $schema, 'whole' ], 'the schema is dumped');

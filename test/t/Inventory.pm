@@ -6,15 +6,24 @@ use warnings;
 use Exporter 'import';
 use Fixture;
 use Test::More;
-our @EXPORT = qw(populate_all tables_of rows_of answers_of same);
+our @EXPORT = qw(create_roles populate_all tables_of rows_of answers_of same);
 
 our @own = qw(secrets events settings parted);
+
+# The login roles that populate_all() binds, for a server that its rows come to.
+sub create_roles
+{
+	my ($node) = @_;
+	$node->safe_psql('postgres', 'CREATE ROLE regress_bi LOGIN; CREATE ROLE regress_bi_all LOGIN');
+	return;
+}
 
 # The fixture's organization, and something in every table, in every state.
 sub populate_all
 {
 	my ($node, $database) = @_;
 	populate($node, $database);
+	create_roles($node);
 	$node->safe_psql($database, <<'SQL');
 SET tenancy.email_enabled = on;
 INSERT INTO tenancy.plans VALUES ('school', true, true, false);
@@ -46,8 +55,6 @@ SELECT tenancy.complete_notification(id) FROM tenancy.notifications WHERE recipi
 SELECT tenancy.fail_notification(id, 'refused') FROM tenancy.notifications WHERE recipient = 'late@tap.example';
 INSERT INTO tenancy.notifications (kind, recipient, attempts, dead_at, last_error) VALUES ('member_joined', 'x@tap.example', 8, clock_timestamp(), 'refused');
 INSERT INTO tenancy.user_preferences VALUES (id('mia'), id('acme'), id('private')), (id('eve'), id('school'), NULL);
-CREATE ROLE regress_bi LOGIN;
-CREATE ROLE regress_bi_all LOGIN;
 SELECT tenancy.bind_role('regress_bi', id('mia'), id('open')), tenancy.bind_role('regress_bi_all', id('adam'));
 GRANT SELECT ON events TO regress_bi, regress_bi_all;
 INSERT INTO events VALUES (id('class'), 3);
@@ -73,11 +80,15 @@ sub tables_of
 		"SELECT 'tenancy.' || relname FROM pg_class WHERE relnamespace = 'tenancy'::regnamespace AND relkind = 'r' ORDER BY 1")), @own);
 }
 
-# All rows of all tables, each with its table's name before it.
+# All rows of all tables, each with its table's name before it; a role by its name,
+# since another server has another oid for it.
 sub rows_of
 {
 	my ($node, $database) = @_;
-	my $tables = join ' UNION ALL ', map { "SELECT '$_ ' || to_jsonb(t)::text AS line FROM $_ t" } tables_of($node, $database);
+	my $tables = join ' UNION ALL ', map {
+		my $row = $_ eq 'tenancy.role_bindings' ? "to_jsonb(t) || jsonb_build_object('role_oid', t.role_oid::regrole::text)" : 'to_jsonb(t)';
+		"SELECT '$_ ' || ($row)::text AS line FROM $_ t"
+	} tables_of($node, $database);
 	return $node->safe_psql($database, "SELECT line FROM ($tables) l ORDER BY line COLLATE \"C\"");
 }
 
