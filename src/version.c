@@ -7,6 +7,8 @@
  * it is asked before each load of an access set and each look-up of a
  * credential, and whatever does not fit ends in an error that says what to
  * do: nothing is decided by guessing what a table of another version means.
+ * But for one thing: a login role that no binding names is nobody, so that
+ * superusers can restore, check and update a database (access.c).
  */
 #include "postgres.h"
 

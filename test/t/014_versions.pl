@@ -32,6 +32,10 @@ CREATE TABLE settings (organization_id uuid NOT NULL, value text);
 SELECT tenancy.protect_by_organization('settings');
 INSERT INTO settings VALUES (id('acme'), 'secret');
 GRANT SELECT ON settings TO regress_tap;
+CREATE ROLE regress_bound LOGIN;
+ALTER ROLE regress_bound SET session_preload_libraries = 'tenancy';
+GRANT SELECT ON events TO regress_bound;
+SELECT tenancy.bind_role('regress_bound', id('mia'));
 SQL
 my $dump = $node->basedir . '/dump.sql';
 $node->command_ok([ 'pg_dump', '-f', $dump, 'postgres' ], 'dumped');
@@ -43,13 +47,13 @@ my $says = 'the library of extension "tenancy" is version';
 my $reconnect = "$says $version, its SQL objects are version $next\nHINT:  Reconnect. If that does not help, install version $next of the library.";
 my $update = "$says $next, its SQL objects are version $version\nHINT:  Run ALTER EXTENSION tenancy UPDATE in this database. If that does nothing, install the scripts of version $next.";
 
-# What somebody is told by several statements, each in a transaction of its own.
+# What a role is told by several statements, each in a transaction of its own.
 sub told
 {
-	my ($database, $before, @statements) = @_;
+	my ($role, $database, $before, @statements) = @_;
 	my ($out, $err);
 	$node->psql($database, join("\n", map { "BEGIN; $before $_; ROLLBACK;" } @statements), stdout => \$out, stderr => \$err,
-		on_error_stop => 0, extra_params => [ '-U', 'regress_tap', '-v', 'VERBOSITY=verbose' ]);
+		on_error_stop => 0, extra_params => [ '-U', $role, '-v', 'VERBOSITY=verbose' ]);
 	$err =~ s/^(LOCATION|CONTEXT|SQL statement|PL\/pgSQL function).*\n?//mg;
 	$err =~ s/^psql:<stdin>:\d+: //mg;
 	return ($out, $err);
@@ -59,15 +63,26 @@ sub told
 sub refused
 {
 	my ($error, $how, $database) = @_;
+	$database //= 'postgres';
 	my @questions = ($see, 'SELECT count(*) FROM settings', 'SELECT count(*) FROM tenancy.my_projects', 'SELECT tenancy.current_user_id()',
 		"SELECT tenancy.can('project.view', id('open'))", 'DELETE FROM events', "SELECT tenancy.rename_project(id('open'), 'x')");
-	my ($out, $err) = told($database // 'postgres', "DO \$\$ BEGIN PERFORM tenancy.act_as(id('mia')); END \$\$;", @questions);
+	my ($out, $err) = told('regress_tap', $database, "DO \$\$ BEGIN PERFORM tenancy.act_as(id('mia')); END \$\$;", @questions);
 	is($out, '', "$how: a member sees nothing");
 	is($err =~ s/\n\z//r, join("\n", ("ERROR:  55000: $error") x @questions), "$how: and is told why");
-	($out, $err) = told($database // 'postgres', '', "SELECT tenancy.authenticate(secret('session'))", "SELECT tenancy.authenticate(secret('token'))",
+	($out, $err) = told('regress_tap', $database, '', "SELECT tenancy.authenticate(secret('session'))", "SELECT tenancy.authenticate(secret('token'))",
 		'SELECT count(*) FROM events', 'SELECT count(*) FROM settings');
 	is($out, "0\n0", "$how: nobody sees no rows");
 	is($err =~ s/\n\z//r, join("\n", ("ERROR:  55000: $error") x 2), "$how: neither a session nor a token signs in");
+	# A login role that is bound is somebody, also when row security is not asked.
+	foreach my $attribute (qw(NOBYPASSRLS BYPASSRLS))
+	{
+		$node->safe_psql('postgres', "ALTER ROLE regress_bound $attribute");
+		($out, $err) = told('regress_bound', $database, '', 'SELECT count(*) FROM events', 'SELECT n FROM events WHERE false');
+		is($out, '', "$how: a bound role with $attribute sees nothing");
+		like($err, qr/\A(ERROR:  55000: \Q$error\E\n?)+\z/, "$how: and is told why");
+	}
+	$node->safe_psql('postgres', 'ALTER ROLE regress_bound NOBYPASSRLS');
+	is($node->safe_psql($database, 'SELECT count(*) FROM events'), '2', "$how: a superuser sees what there is");
 	return;
 }
 
@@ -78,6 +93,7 @@ sub works
 	is(answer($node, $database, 'mia', $see), '1,2', "$how: a member reads");
 	is(answer($node, $database, 'eve', $see), '', "$how: a stranger does not");
 	is(ask($node, $database, "BEGIN; $in; $see"), '1,2', "$how: a session signs in");
+	is((told('regress_bound', $database, '', $see))[0], '1,2', "$how: a bound role reads");
 	like(answer($node, $database, 'mia', "SELECT tenancy.rename_project(id('open'), 'x')"), qr/42501: permission denied for project/, "$how: who may not is told so");
 	is($node->safe_psql($database, 'SELECT * FROM tenancy.check_integrity()'), '', "$how: check_integrity() finds nothing");
 	return;
@@ -215,6 +231,11 @@ put_library($next_tree);
 refused("$says $version, its SQL objects are version $next\nHINT:  Install version $next of the library, and restart the server, which has preloaded this one.", 'an older library, preloaded');
 $node->restart;
 works('restarted');
+
+# Bindings that are not where they are looked for first are looked for all the same.
+$node->safe_psql('postgres', 'ALTER INDEX tenancy.role_bindings_role_oid_key RENAME TO moved');
+is((told('regress_bound', 'postgres', '', $see))[0], '1,2', 'a bound role reads without the index on its oid');
+$node->safe_psql('postgres', 'ALTER INDEX tenancy.moved RENAME TO role_bindings_role_oid_key');
 
 # ---- a server whose row security leaks ----
 
