@@ -175,7 +175,7 @@ sub hidden
 		$add->("INSERT INTO tenancy.sessions (id, user_id, digest, expires_at) VALUES (" . quoted("$colleague session")
 			  . ", $u, sha256('$colleague session'), '2035-01-01')", ["session:$colleague session"]);
 		$add->("INSERT INTO tenancy.user_preferences (user_id) VALUES ($u) ON CONFLICT DO NOTHING", []);
-		$add->("INSERT INTO tenancy.role_bindings VALUES ('$colleague', $u)", []);
+		$add->("INSERT INTO tenancy.role_bindings (role_name, user_id) VALUES ('$colleague', $u)", []);
 		$add->("INSERT INTO tenancy.notifications (kind, organization_id, recipient) VALUES ('member_joined', "
 			  . quoted('acme') . ", '$colleague\@world.example')", []);
 	}
