@@ -11,6 +11,8 @@ use Test::More;
 
 my $semver = qr/^(?:0|[1-9]\d*)\.(?:0|[1-9]\d*)\.(?:0|[1-9]\d*)(?:-[A-Za-z][A-Za-z0-9-]*)?$/;
 my ($version) = slurp_file('tenancy.control') =~ /^default_version = '(.*)'/m;
+# the oldest server that the library works with
+my $server = sprintf '%d.%d.0', slurp_file('src/version.c') =~ /repaired\[\] =\s*\{\s*\{(\d+), (\d+)\}/;
 my ($comment) = slurp_file('tenancy.control') =~ /^comment = '(.*)'/m;
 
 # What is wrong with the text of a META.json, a line each.
@@ -67,7 +69,7 @@ sub faults
 	$check->('provides another version', ($provided->{version} // '') eq $version);
 	$check->('provides another file', ($provided->{file} // '') eq "sql/tenancy--$version.sql");
 	$check->('provides another abstract', ($provided->{abstract} // '') eq ($meta->{abstract} // ''));
-	$check->('PostgreSQL 15', ($meta->{prereqs}{runtime}{requires}{PostgreSQL} // '') eq '15.0.0');
+	$check->('PostgreSQL', ($meta->{prereqs}{runtime}{requires}{PostgreSQL} // '') eq $server);
 	return join "\n", @faults;
 }
 
@@ -81,8 +83,9 @@ for my $fault (
 	[ qr/"maintainer": "[^"]*"/, '"maintainer": []', 'maintainer' ],
 	[ qr/"maintainer": "[^"]*"/, '"maintainer": " "', 'maintainer' ],
 	[ qr/"unstable"/, '"beta"', 'release_status' ],
-	[ qr/"15.0.0"/, '"15"', "prereqs: runtime: PostgreSQL\nPostgreSQL 15" ],
-	[ qr/"runtime"/, '"run"', "prereqs: run\nPostgreSQL 15" ],
+	[ qr/"\Q$server\E"/, '"15"', "prereqs: runtime: PostgreSQL\nPostgreSQL" ],
+	[ qr/"\Q$server\E"/, '"15.0.0"', 'PostgreSQL' ],
+	[ qr/"runtime"/, '"run"', "prereqs: run\nPostgreSQL" ],
 	[ qr/"README.md"/, '"README"', 'tenancy: docfile' ],
 	[ qr/"abstract": "/, '"abstract": "The ', "another abstract than tenancy.control\nprovides another abstract" ],
 	[ qr/,(\s*)"tags"/, '"tags"', undef ])
@@ -116,8 +119,12 @@ sub git { run_command([ 'git', '-c', 'user.name=regress', '-c', 'user.email=regr
 
 edit('CHANGELOG.md', qr/\A.*/s, "## [$version] - 2026-12-24\n\n## [0.0.1] - 2026-12-23\n\n## [0.0.2]\n\n");
 edit('debian/changelog', qr/\A.*/, "tenancy ($version) unstable; urgency=medium");
-append_to_file($_, "SELECT;\n") for 'sql/tenancy--0.0.1--0.0.3.sql', "sql/tenancy--0.0.3--$version.sql";
-append_to_file('.gitignore', "/build/\n/bin/\n*.o\n*.so\n/sql/tenancy--$version.sql\n");
+run_log([ 'rm', '-rf', 'sql/released', glob('sql/update_from_*.sql'), glob('sql/tenancy--*.sql') ]);
+mkdir 'sql/released';
+append_to_file('sql/released/tenancy--0.0.1--0.0.3.sql', "SELECT;\n");
+append_to_file('sql/update_from_0.0.3.sql', "-- \@part 90_new_objects\n");
+append_to_file('.gitignore', "/build/\n/bin/\n*.o\n*.so\n/sql/tenancy--*.sql\n");
+run_log([ qw(make --silent keep-release) ]) or die "make keep-release failed\n";
 git('init', '--quiet');
 git('add', '--all');
 git('commit', '--quiet', '--message=Release');
@@ -153,9 +160,25 @@ for my $obstacle (
 	git('reset', '--quiet', '--hard', 'HEAD~1');
 }
 
-rename "sql/tenancy--0.0.1--0.0.3.sql", "sql/tenancy--0.0.1--0.0.4.sql";
-is(not_ok(), 'nothing is uncommitted; from every older release a script leads here', 'the way breaks off');
-rename "sql/tenancy--0.0.1--0.0.4.sql", "sql/tenancy--0.0.1--0.0.3.sql";
+my $kept = "sql/released has the SQL of $version, as make keep-release left it";
+my $leads = 'from every older release a script leads here';
+for my $obstacle (
+	[ 'the way breaks off', "nothing is uncommitted; $leads", 'mv', 'sql/released/tenancy--0.0.1--0.0.3.sql', 'sql/released/tenancy--0.0.1--0.0.4.sql' ],
+	[ 'the script that leads here is gone', "nothing is uncommitted; $leads", 'rm', "sql/released/tenancy--0.0.3--$version.sql" ],
+	[ 'the SQL was not kept', "nothing is uncommitted; $kept", 'rm', "sql/released/tenancy--$version.sql" ],
+	[ 'the SQL has changed since', "nothing is uncommitted; $kept", 'sh', '-c', 'echo "SELECT;" >> sql/99_end.sql' ],
+	# that leads here as well, but would be another script tomorrow
+	[ 'a script is not kept', "nothing is uncommitted; $kept", 'sh', '-c',
+		"rm sql/released/tenancy--0.0.3--$version.sql; echo '-- \@part 90_new_objects' > sql/update_from_0.0.3.sql" ])
+{
+	my ($words, $found, @command) = @$obstacle;
+
+	run_log([@command]) or die "@command failed\n";
+	is(not_ok(), $found, $words);
+	git('reset', '--quiet', '--hard');
+	git('clean', '--quiet', '--force');
+}
+
 git('tag', "v$version");
 is(not_ok(), '', 'tagged');
 git('commit', '--quiet', '--allow-empty', '--message=Later');
