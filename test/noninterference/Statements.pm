@@ -96,7 +96,7 @@ sub value
 	return literal(any('2030-01-01', '2020-05-05', 'infinity', '2035-01-01')) if $type =~ /^timestamp|^date/;
 	return literal(any('{}', '[]', '{"organization": "' . $self->uuid($name) . '"}')) if $type =~ /^jsonb?$/;
 	return literal(any(map { $_->{name} } @{ $self->{relations} })) if $type =~ /^(regclass|oid)$/;
-	return literal(any(qw(PUBLIC regress_mia postgres nobody))) if $type eq 'regrole';
+	return literal(any(qw(PUBLIC regress_mia postgres nobody), World::bound())) if $type eq 'regrole';
 	return literal($self->text($name));
 }
 
@@ -338,7 +338,7 @@ sub setting_statement
 		"SET ${local}plan_cache_mode = " . any(qw(auto force_generic_plan force_custom_plan)),
 		"SET ${local}enable_" . any(qw(seqscan indexscan bitmapscan hashjoin nestloop mergejoin sort)) . ' = ' . any(qw(on off)),
 		'RESET ALL',
-		'SET ROLE ' . any(qw(none postgres regress_mia)),
+		'SET ROLE ' . any(qw(none postgres regress_mia bea)),
 		"SET ${local}row_security = " . any(qw(on off on)));
 }
 

@@ -93,6 +93,9 @@ SQL
 
 sub id { return join '-', md5_hex($_[0]) =~ /^(.{8})(.{4})(.{4})(.{4})(.{12})$/; }
 
+# Whose login roles, of their names, may be bound to them.
+sub bound { return qw(alice adam max bea); }
+
 # What is hidden from mia, as a list of [SQL that puts it there, whose ids it has,
 # each with its kind, the place in the list of what has to be there for it].
 sub hidden
@@ -169,7 +172,7 @@ sub hidden
 			  . ", sha256('acme $address'), '" . ($address eq 'new2' ? 2020 : 2035) . "-01-01')", ["invite:acme $address"]);
 	}
 	$add->('INSERT INTO bills SELECT ' . quoted('acme') . ', gen_random_uuid(), n FROM generate_series(0, 3) n', []);
-	foreach my $colleague (qw(alice adam max bea))
+	foreach my $colleague (bound())
 	{
 		my $u = quoted($colleague);
 		$add->("INSERT INTO tenancy.sessions (id, user_id, digest, expires_at) VALUES (" . quoted("$colleague session")

@@ -95,7 +95,7 @@ log_min_error_statement = panic
 END
 	local $ENV{LD_PRELOAD} = join ' ', grep { $_ } $library, $ENV{LD_PRELOAD};
 	$node->start;
-	$node->safe_psql('postgres', 'CREATE ROLE regress_mia LOGIN; CREATE DATABASE world');
+	$node->safe_psql('postgres', join '; ', map({ "CREATE ROLE $_ LOGIN" } 'regress_mia', World::bound()), 'CREATE DATABASE world');
 	$node->safe_psql('world', World::visible());
 	return $node;
 }
