@@ -64,7 +64,7 @@ export async function openBrowser(width, height) {
     },
     // As a mouse and a keyboard do it.
     async click(selector) {
-      await browser.until(`!!document.querySelector(${JSON.stringify(selector)})`);
+      await browser.until(`document.querySelector(${JSON.stringify(selector)}).getClientRects().length > 0`);
       const [x, y] = await browser.run(`(() => {
         const node = document.querySelector(${JSON.stringify(selector)});
         node.scrollIntoView({ block: 'center' });
