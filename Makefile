@@ -206,7 +206,7 @@ ready-fuzz:
 ready-test-clients: install-here
 	@for example in $(or $(TESTS),node console postgraphile); do \
 		test ! -e examples/$$example/package-lock.json || \
-			npm ci --prefix examples/$$example --no-audit --no-fund --silent || exit 1; \
+			npm ci --prefix examples/$$example --ignore-scripts --no-audit --no-fund --loglevel=error || exit 1; \
 	done
 	@scripts/with-cluster test/clients $(TESTS)
 
