@@ -89,7 +89,6 @@ static AccessCounters counters;
 
 static SPIPlanPtr accessPlan = NULL;
 static SPIPlanPtr narrowedPlan = NULL;
-static SPIPlanPtr boundPlan = NULL;
 static SPIPlanPtr bindingPlan = NULL;
 static SPIPlanPtr userPlan = NULL;
 static SPIPlanPtr sessionPlan = NULL;
@@ -211,13 +210,6 @@ readBinding(AccessSet *set, const EntryKey *who, Snapshot snapshot)
 	bool		isnull;
 
 	set->roles = InvalidationOfRoles();
-	/* the many that are not bound wait for no lock on the tables of access */
-	PrivilegedSelect(&boundPlan,
-					 "SELECT FROM tenancy.role_bindings b"
-					 " WHERE b.role_oid OPERATOR(pg_catalog.=) $1",
-					 1, &type, &value, snapshot);
-	if (SPI_processed != 1)
-		return;
 	PrivilegedSelect(&bindingPlan,
 					 "SELECT b.user_id, b.project_id, p.organization_id, b.problem IS NULL"
 					 " FROM tenancy.bound_roles b"
