@@ -334,6 +334,7 @@ sub setting_statement
 		"SET ${local}tenancy.user_id = " . literal($self->uuid('member')),
 		'RESET tenancy.project_id',
 		'SHOW tenancy.project_id',
+		"SET ${local}tenancy.missing_identity = " . any(qw(empty error)),
 		'SELECT tenancy.current_user_id(), tenancy.current_project_id()',
 		"SET ${local}plan_cache_mode = " . any(qw(auto force_generic_plan force_custom_plan)),
 		"SET ${local}enable_" . any(qw(seqscan indexscan bitmapscan hashjoin nestloop mergejoin sort)) . ' = ' . any(qw(on off)),

@@ -147,7 +147,8 @@ my @planted = $long ? sort keys %plants : qw(message_that_differs view_of_the_ow
 foreach my $plant (defined $ENV{ROUND} ? () : @planted)
 {
 	my $found;
-	foreach my $round (1 .. 20)
+	# a command with an id that only one side has is rare
+	foreach my $round (1 .. 60)
 	{
 		(undef, $found) = play($round, $plants{$plant});
 		last if $found;
