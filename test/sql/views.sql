@@ -57,6 +57,13 @@ SELECT member_count FROM tenancy.my_organizations;
 SELECT called(user_id) FROM tenancy.members ORDER BY 1;
 SELECT count(*) FROM tenancy.project_members;
 SELECT tenancy.set_user_active(id('max'), true);
+-- ... nor does a deactivated Owner, whom their members do not see
+SELECT tenancy.set_user_active(id('alice'), false);
+SELECT act('mia');
+SELECT member_count FROM tenancy.my_organizations;
+SELECT called(user_id) FROM tenancy.members ORDER BY 1;
+SELECT tenancy.set_user_active(id('alice'), true);
+SELECT act('alice');
 
 -- who is in no organization, and who is nobody, sees nothing in any of them
 CREATE FUNCTION pg_temp.counts() RETURNS text LANGUAGE sql
