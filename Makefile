@@ -145,7 +145,7 @@ install-here: all
 ready-test: install-here
 	@scripts/with-cluster test/run $(TESTS)
 
-# Small rounds of these two are in test; here they are long, and take a seed and
+# A small round of the second is in test; here they are long, and take a seed and
 # a size: seconds, statements.
 ready-torture: install-here
 	@env SEED='$(or $(SEED),1)' SIZE='$(or $(SIZE),120)' PLANT='$(PLANT)' scripts/with-cluster test/run history_check torture
