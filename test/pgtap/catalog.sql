@@ -255,6 +255,10 @@ SELECT throws_ok('CREATE EXTENSION tenancy', '42P06', NULL, 'nor one with an ope
 DROP OPERATOR tenancy.=== (uuid, uuid);
 SELECT lives_ok('CREATE EXTENSION tenancy', 'an empty one of a superuser''s is what a restore makes');
 
+-- A major version that nothing is known of is not refused.
+SELECT is(tenancy._minimum_server(990001), NULL, 'no minimum is known of a later major version');
+SELECT is(tenancy._minimum_server(150000), 150020, 'and of 15 it is the one that repaired row security');
+
 SELECT * FROM finish();
 -- roles outlive this database
 ALTER DEFAULT PRIVILEGES REVOKE ALL ON FUNCTIONS FROM pgtap_catalog_app;
