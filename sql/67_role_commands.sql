@@ -95,11 +95,8 @@ BEGIN
 				  DETAIL = upper(left(reason, 1)) || substr(reason, 2) || '.',
 				  HINT = 'Bind a login role of its own, with no rights but those to read.';
 	END IF;
-	-- The locks keep whoever deactivates the user or deletes the project waiting.
-	PERFORM FROM tenancy.users u
-	WHERE u.id = bind_role.user_id AND u.is_active
-	FOR SHARE;
-	IF NOT FOUND THEN
+	IF NOT EXISTS (SELECT FROM tenancy.users u
+				   WHERE u.id = bind_role.user_id AND u.is_active) THEN
 		RAISE EXCEPTION 'user does not exist'
 			USING ERRCODE = 'no_data_found';
 	END IF;
