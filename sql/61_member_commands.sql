@@ -112,8 +112,7 @@ BEGIN
 	  AND m.user_id = set_member_level.member;
 
 	-- A former Administrator may have been working in a private project.
-	PERFORM tenancy._mend_switchers(set_member_level.organization,
-									set_member_level.member);
+	PERFORM tenancy._mend_switchers(set_member_level.member, NULL);
 END
 $$;
 COMMENT ON FUNCTION tenancy.set_member_level(uuid, uuid, tenancy.access_level) IS

@@ -142,7 +142,7 @@ BEGIN
 	  AND p.is_private <> set_project_privacy.is_private;
 	IF FOUND AND set_project_privacy.is_private THEN
 		PERFORM tenancy._require_feature(organization, 'private_projects');
-		PERFORM tenancy._mend_switchers(organization, NULL);
+		PERFORM tenancy._mend_switchers(NULL, set_project_privacy.project);
 	END IF;
 END
 $$;

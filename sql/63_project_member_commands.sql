@@ -118,7 +118,7 @@ BEGIN
 	IF NOT FOUND THEN
 		RETURN false;
 	END IF;
-	PERFORM tenancy._mend_switchers(organization, member);
+	PERFORM tenancy._mend_switchers(member, NULL);
 	RETURN true;
 END
 $$;

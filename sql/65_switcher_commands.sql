@@ -91,21 +91,24 @@ $$;
 COMMENT ON FUNCTION tenancy._leave_switcher(uuid, uuid) IS
 	'Moves the switcher of a user who is out of an organization to another one, or to none.';
 
--- Nobody's current project is one they can no longer see.  Of one member, or of
--- everybody when it is NULL.
-CREATE FUNCTION tenancy._mend_switchers(organization uuid, member uuid)
+-- Nobody's current project is one they can no longer see: neither that of a member
+-- who lost something, nor a project that was closed; the other is NULL.  OFFSET 0
+-- asks about each of these few, rather than about everybody's access.
+CREATE FUNCTION tenancy._mend_switchers(member uuid, project uuid)
 RETURNS void
-LANGUAGE sql VOLATILE PARALLEL UNSAFE
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
+BEGIN
 	UPDATE tenancy.user_preferences s
 	SET current_project_id = NULL
-	WHERE s.current_organization_id = _mend_switchers.organization
+	WHERE (s.user_id = _mend_switchers.member OR s.current_project_id = _mend_switchers.project)
 	  AND s.current_project_id IS NOT NULL
-	  AND (_mend_switchers.member IS NULL OR s.user_id = _mend_switchers.member)
 	  AND NOT EXISTS (SELECT FROM tenancy.access a
 					  WHERE a.user_id = s.user_id
-						AND a.project_id = s.current_project_id)
+						AND a.project_id = s.current_project_id
+					  OFFSET 0);
+END
 $$;
 COMMENT ON FUNCTION tenancy._mend_switchers(uuid, uuid) IS
 	'Clears the current project of those who can no longer see it.';

@@ -160,4 +160,32 @@ SELECT attempt($$SET tenancy.project_id = 'garbage'$$);
 RESET tenancy.project_id;
 SELECT sees();
 
+-- what a command reads to mend the switchers does not grow with the organizations
+-- of others: in its plan for any, without reading such small tables as a whole
+RESET ROLE;
+INSERT INTO tenancy.users (email, name) SELECT 'crowd' || n || '@example.com', 'crowd' FROM generate_series(1, 500) n;
+INSERT INTO tenancy.organizations (name, owner_id, plan)
+	SELECT 'crowd', id, 'enterprise' FROM tenancy.users WHERE name = 'crowd' ORDER BY email LIMIT 50;
+INSERT INTO tenancy.memberships (organization_id, user_id)
+	SELECT o.id, u.id FROM tenancy.organizations o, tenancy.users u
+	WHERE o.name = 'crowd' AND u.name = 'crowd' AND u.id <> o.owner_id AND abs(hashtext(o.id::text || u.id)) % 5 = 0;
+INSERT INTO tenancy.projects (organization_id, name) SELECT id, 'crowd' FROM tenancy.organizations WHERE name = 'crowd';
+INSERT INTO tenancy.memberships (organization_id, user_id) SELECT id('rival'), id FROM tenancy.users WHERE name = 'crowd' ORDER BY email LIMIT 50;
+INSERT INTO tenancy.user_preferences (user_id, current_organization_id, current_project_id)
+	SELECT user_id, id('rival'), id('foreign') FROM tenancy.memberships WHERE organization_id = id('rival') ON CONFLICT DO NOTHING;
+ANALYZE tenancy.users, tenancy.organizations, tenancy.memberships, tenancy.projects, tenancy.user_preferences;
+CREATE FUNCTION reads_little(command text) RETURNS boolean LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_generic_plan
+AS $$
+DECLARE
+	before bigint := (SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0)) FROM pg_stat_xact_user_tables WHERE schemaname = 'tenancy');
+BEGIN
+	EXECUTE command;
+	RETURN sum(seq_tup_read + coalesce(idx_tup_fetch, 0)) - before < 1000 FROM pg_stat_xact_user_tables WHERE schemaname = 'tenancy';
+END
+$$;
+UPDATE tenancy.projects SET is_private = false WHERE id = id('foreign');
+SET ROLE :app;
+SELECT act('bob');
+SELECT reads_little($$SELECT tenancy.set_project_privacy(id('foreign'), true)$$);
+
 \i :cleanup
