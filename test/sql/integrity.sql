@@ -81,6 +81,10 @@ SELECT broken('CREATE ROLE regress_integrity_bi LOGIN', 'SELECT tenancy.bind_rol
 SELECT broken('CREATE ROLE regress_integrity_bi LOGIN', 'SELECT tenancy.bind_role(''regress_integrity_bi'', id(''mia''))', 'SELECT tenancy.set_user_active(id(''mia''), false)');
 -- the forgotten
 SELECT broken('ALTER TABLE tenancy.users DROP CONSTRAINT users_forgotten_check', 'UPDATE tenancy.users SET forgotten_at = now() WHERE id = id(''eve'')');
+SELECT broken('UPDATE tenancy.users SET forgotten_at = now(), is_active = false WHERE id = id(''eve'')',
+	'INSERT INTO tenancy.sessions (user_id, digest, expires_at) VALUES (id(''eve''), sha256(''x''), now())');
+SELECT broken('UPDATE tenancy.users SET forgotten_at = now(), is_active = false WHERE id = id(''eve'')',
+	'INSERT INTO tenancy.sessions (user_id, digest, expires_at, revoked_at) VALUES (id(''eve''), sha256(''x''), now(), now())');
 -- the extension's own objects
 SELECT broken('DROP POLICY read ON tenancy.users');
 SELECT broken('ALTER TABLE tenancy.users NO FORCE ROW LEVEL SECURITY');

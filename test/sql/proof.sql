@@ -250,6 +250,29 @@ SELECT isolated, detail, count(*) FROM proved('regress_proof_app') WHERE attempt
 ALTER VIEW moments OWNER TO CURRENT_USER;
 SELECT command, attempt, broken_for FROM broken('regress_proof_app') WHERE attempt ~ 'moments';
 DROP VIEW moments;
+-- what one reading or one case did is undone before the next
+CREATE TABLE readings (n serial);
+CREATE FUNCTION reading() RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = regress_proof, pg_temp
+AS $$ BEGIN INSERT INTO readings DEFAULT VALUES; RETURN (SELECT count(*) FROM readings); END $$;
+CREATE VIEW counted AS SELECT r.n, b.body FROM (SELECT reading() AS n OFFSET 0) r, notes b;
+CREATE VIEW distinct_projects AS SELECT DISTINCT project_id FROM notes;
+ALTER VIEW counted OWNER TO regress_proof_owner;
+ALTER VIEW distinct_projects OWNER TO regress_proof_owner;
+GRANT SELECT ON counted, distinct_projects TO regress_proof_app;
+SELECT isolated, detail, count(*) FROM proved('regress_proof_app') WHERE attempt ~ 'counted|distinct_projects' GROUP BY 1, 2 ORDER BY 2;
+DROP VIEW counted, distinct_projects;
+DROP TABLE readings;
+-- ... and one table's rows before the next table
+CREATE FUNCTION nothing_before() RETURNS boolean LANGUAGE sql SECURITY DEFINER SET search_path = regress_proof, pg_temp 
+AS $$ SELECT NOT EXISTS (SELECT FROM notes) AND (SELECT count(*) <= 1 FROM tenancy.organizations WHERE name = 'a') $$;
+CREATE TABLE without_notes (project_id uuid NOT NULL CHECK (nothing_before()));
+CREATE VIEW all_notes WITH (security_invoker = true) AS SELECT * FROM notes;
+SELECT tenancy.protect('without_notes') \gset
+GRANT SELECT, INSERT, UPDATE, DELETE ON without_notes, all_notes TO regress_proof_app;
+SELECT isolated, count(*) FROM proved('regress_proof_app') WHERE relation = 'without_notes'::regclass GROUP BY 1 ORDER BY 1;
+DROP TABLE without_notes;
+DROP VIEW all_notes;
+DROP FUNCTION nothing_before();
 -- a view that fails, and attack 87, a copy
 CREATE VIEW failing AS SELECT 1 / count(*) FILTER (WHERE false) FROM notes;
 GRANT SELECT ON failing TO regress_proof_app;
@@ -422,7 +445,7 @@ BEGIN
 	RETURN QUERY SELECT 'functions', count(*) FROM pg_proc;
 END $$;
 CREATE TEMP TABLE before AS SELECT * FROM left_behind();
-SELECT count(*) > 0 FROM before;
+SELECT count(*) > 0 AS looked, max(n) FILTER (WHERE what = 'temporary objects') AS temporary_objects FROM before;
 CREATE VIEW v AS SELECT * FROM events;
 BEGIN;
 SELECT count(*) > 50 FROM proved('regress_proof_app');
