@@ -232,6 +232,7 @@ SELECT is_empty($$SELECT name, p FROM relations, unnest('{INSERT,UPDATE,DELETE,T
 SELECT is_empty($$SELECT name FROM relations WHERE relkind IN ('r', 'v') AND has_table_privilege('pgtap_catalog_app', oid, 'SELECT') AND NOT has_table_privilege('public', oid, 'SELECT')$$, 'nor one to read that is not PUBLIC''s');
 SELECT set_eq($$SELECT relname FROM relations WHERE relkind = 'r' AND has_table_privilege('pgtap_catalog_app', oid, 'SELECT')$$,
 			  $$VALUES ('plans'::name), ('users'), ('memberships'), ('projects'), ('project_memberships'), ('user_preferences'), ('audit_entries')$$, 'PUBLIC''s are the ones that are meant');
+SELECT ok(NOT has_table_privilege('pgtap_catalog_app', v, 'SELECT'), 'nor the view ' || v) FROM unnest('{tenancy.access,tenancy.bound_roles,tenancy.dead_notifications,tenancy.stats}'::text[]) v;
 SELECT ok(NOT has_schema_privilege('pgtap_catalog_app', 'tenancy', 'CREATE'), 'nor the schema to create in');
 
 -- attack 45: a schema that somebody has prepared is not taken over.

@@ -138,6 +138,7 @@ SELECT planted('CREATE INDEX ON tenancy.users (name)');
 SELECT regexp_replace(planted('SET LOCAL session_replication_role = replica',
 							  'INSERT INTO tenancy.memberships (organization_id, user_id) VALUES (id(''acme''), id(''alice''))'), '[0-9a-f-]{36}', 'id', 'g');
 SELECT regexp_replace(planted('UPDATE tenancy.project_tokens SET created_at = now() - interval ''2 years'' WHERE project_id = id(''open'')'), '[0-9a-f-]{36}', 'id', 'g');
+SELECT planted('INSERT INTO tenancy.project_tokens (project_id, digest, created_at, revoked_at) VALUES (id(''open''), sha256(''x''), now() - interval ''2 years'', now())');
 SELECT planted('INSERT INTO tenancy.sessions (user_id, digest, expires_at)
 				SELECT id(''eve''), sha256(g::text::bytea), now() - interval ''31 days'' FROM generate_series(1, 1000) g');
 
