@@ -149,6 +149,9 @@ UNION ALL
 SELECT format('SELECT tenancy.protect(''guarded.%s'')', relation)
 FROM unnest('{events, arrivals, devices, inbox}'::text[]) relation
 \gexec
+-- ... but for one that has the index only, as one that nobody protects may be
+CREATE TABLE plain.keyless_inbox (LIKE plain.inbox INCLUDING ALL);
+ALTER TABLE plain.keyless_inbox OWNER TO bench_limit;
 SELECT tenancy.create_ingest_view('guarded.inbox', 'inbox_in');
 GRANT pg_read_server_files TO bench_limit, bench_tenancy;
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA guarded TO bench_tenancy;

@@ -10,13 +10,21 @@
  * A view has three triggers with the same function.  The one before a statement
  * begins a gathering, the one for each row adds to it, and the one after the
  * statement inserts the rest.
+ *
+ * What would take most of the time is the foreign key to the project, which
+ * PostgreSQL looks up and locks for each row anew, although it is the same one.
+ * So the key's own check is asked only where its last answer may not hold.
  */
 #include "postgres.h"
 
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "access/tableam.h"
 #include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_type.h"
 #include "commands/trigger.h"
+#include "executor/executor.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
@@ -24,11 +32,15 @@
 #include "parser/parsetree.h"
 #include "rewrite/rewriteHandler.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/queryenvironment.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 #include "utils/tuplestore.h"
+#include "utils/uuid.h"
 
 #include "compat.h"
 #include "ingest.h"
@@ -52,6 +64,20 @@ typedef struct Gathering
 } Gathering;
 
 static Gathering *innermost = NULL;
+
+/*
+ * What a foreign key has last found, and locked, in one insertion.  The lock is
+ * of the (sub)transaction that the insertion runs in, which lasts longer.
+ */
+typedef struct Found
+{
+	AttrNumber	column;			/* that refers to it */
+	bool		valid;
+	pg_uuid_t	id;
+	CommandId	command;		/* nothing was changed by this transaction since */
+} Found;
+
+static ExecutorFinish_hook_type previousFinish = NULL;
 
 PG_FUNCTION_INFO_V1(tenancy_ingest);
 
@@ -140,11 +166,121 @@ onSubtransaction(SubXactEvent event, SubTransactionId mine, SubTransactionId par
 		forget(GetCurrentTransactionNestLevel());
 }
 
+/* ---- foreign keys ---- */
+
+/*
+ * Stands in for RI_FKey_check_ins(), row for row and at the same moment.  Nobody
+ * else can delete what this insertion has locked; this transaction itself can,
+ * but not without another command.
+ */
+static Datum
+checkForeignKey(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	Found	   *found = fcinfo->flinfo->fn_extra;
+	bool		isnull;
+	Datum		id = slot_getattr(trigger->tg_trigslot, found->column, &isnull);
+
+	if (!isnull && found->valid && found->command == GetCurrentCommandId(false) &&
+		memcmp(&found->id, DatumGetUUIDP(id), sizeof(pg_uuid_t)) == 0)
+		return PointerGetDatum(NULL);
+
+	/* for NULL, and a row that is gone again, nothing is looked up */
+	found->valid = !isnull &&
+		table_tuple_satisfies_snapshot(trigger->tg_relation, trigger->tg_trigslot, SnapshotSelf);
+	if (found->valid)
+		found->id = *DatumGetUUIDP(id);
+	RI_FKey_check_ins(fcinfo);
+	found->command = GetCurrentCommandId(false);
+	return PointerGetDatum(NULL);
+}
+
+/* The column of a foreign key of one uuid to one of our own tables, or 0. */
+static AttrNumber
+columnOfForeignKey(Relation table, const Trigger *trigger)
+{
+	ListCell   *cell;
+
+	if (trigger->tgfoid != F_RI_FKEY_CHECK_INS ||
+		get_rel_namespace(trigger->tgconstrrelid) != get_namespace_oid("tenancy", false))
+		return InvalidAttrNumber;
+	foreach(cell, RelationGetFKeyList(table))
+	{
+		const ForeignKeyCacheInfo *key = lfirst_node(ForeignKeyCacheInfo, cell);
+
+		if (key->conoid == trigger->tgconstraint && key->nkeys == 1 &&
+			TupleDescAttr(RelationGetDescr(table), key->conkey[0] - 1)->atttypid == UUIDOID)
+			return key->conkey[0];
+	}
+	return InvalidAttrNumber;
+}
+
+/*
+ * The events of an insertion are queued; they will find here what to call.  For a
+ * partition that is another place than where its rows came in.
+ */
+static void
+replaceChecks(EState *estate, List *results)
+{
+	ListCell   *cell;
+
+	foreach(cell, results)
+	{
+		Relation	table = lfirst_node(ResultRelInfo, cell)->ri_RelationDesc;
+		ResultRelInfo *result = ExecGetTriggerResultRel(estate, RelationGetRelid(table), NULL);
+		int			n = result->ri_TrigDesc != NULL ? result->ri_TrigDesc->numtriggers : 0;
+
+		for (int i = 0; i < n; i++)
+		{
+			const Trigger *trigger = &result->ri_TrigDesc->triggers[i];
+			FmgrInfo   *called = &result->ri_TrigFunctions[i];
+			AttrNumber	column = columnOfForeignKey(table, trigger);
+			Found	   *found;
+
+			if (column == InvalidAttrNumber)
+				continue;
+			found = MemoryContextAllocZero(estate->es_query_cxt, sizeof(Found));
+			found->column = column;
+			fmgr_info_cxt(trigger->tgfoid, called, estate->es_query_cxt);
+			called->fn_addr = checkForeignKey;
+			called->fn_extra = found;
+		}
+	}
+}
+
+/* Is it one of insertGathered()? */
+static bool
+insertsGathered(QueryDesc *queryDesc)
+{
+	EphemeralNamedRelation gathered = get_ENR(queryDesc->queryEnv, GATHERED);
+
+	for (Gathering *gathering = innermost; gathered != NULL && gathering != NULL; gathering = gathering->outer)
+		if (gathering->rows == gathered->reldata)
+			return true;
+	return false;
+}
+
+static void
+executorFinish(QueryDesc *queryDesc)
+{
+	if (innermost != NULL && insertsGathered(queryDesc))
+	{
+		replaceChecks(queryDesc->estate, queryDesc->estate->es_opened_result_relations);
+		replaceChecks(queryDesc->estate, queryDesc->estate->es_tuple_routing_result_relations);
+	}
+	if (previousFinish)
+		previousFinish(queryDesc);
+	else
+		standard_ExecutorFinish(queryDesc);
+}
+
 void
 IngestInit(void)
 {
 	RegisterXactCallback(onTransaction, NULL);
 	RegisterSubXactCallback(onSubtransaction, NULL);
+	previousFinish = ExecutorFinish_hook;
+	ExecutorFinish_hook = executorFinish;
 }
 
 /* ---- inserting ---- */

@@ -159,6 +159,92 @@ COPY readings_in (device) FROM STDIN;
 RESET ROLE;
 SELECT "De vice", later FROM "Readings 2" WHERE later = 7 AND "De vice" = 20;
 
+-- The foreign key: its check is asked once for many rows, and answers as it does
+-- for each, whatever happens meanwhile.  By a superuser, whom no policy stops:
+-- what becomes of the rows in the table itself becomes of those in the view.
+CREATE TABLE orders (project_id uuid, other uuid REFERENCES tenancy.projects ON DELETE CASCADE, n integer);
+SELECT tenancy.protect('orders'), tenancy.create_ingest_view('orders', 'orders_in') \g /dev/null
+ALTER TABLE orders ALTER project_id DROP NOT NULL;
+SELECT tenancy.create_ingest_view('parts', 'parts_in') \g /dev/null
+CREATE FUNCTION delete_project() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	IF NEW.n = TG_ARGV[0]::integer THEN
+		DELETE FROM tenancy.projects WHERE id = id('open');
+		IF TG_NARGS > 1 THEN RAISE SQLSTATE 'UNDO1'; END IF;
+	END IF;
+	RETURN NEW;
+EXCEPTION WHEN SQLSTATE 'UNDO1' THEN
+	RETURN NEW;
+END $$;
+CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN CASE WHEN OLD.n = 2 THEN OLD END; END';
+-- What becomes of three rows with these projects; nothing stays.
+CREATE FUNCTION pg_temp.becomes(relation text, change text, projects text, others text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	answer text := 'ok';
+	rows bigint;
+	orphans bigint;
+BEGIN
+	EXECUTE change;
+	BEGIN
+		EXECUTE format('INSERT INTO %s (project_id, n %s) SELECT CASE WHEN p <> '''' THEN id(p) END, i %s FROM unnest($1::text[], $2::text[]) WITH ORDINALITY u(p, q, i)', relation,
+			CASE WHEN others IS NULL THEN '' ELSE ', other' END, CASE WHEN others IS NULL THEN '' ELSE ', id(q)' END) USING projects, others;
+		SET CONSTRAINTS ALL IMMEDIATE;
+	EXCEPTION WHEN foreign_key_violation THEN answer := SQLSTATE || ' ' || regexp_replace(SQLERRM, 'parts_\d', 'parts_N');
+	END;
+	EXECUTE format('SELECT count(*), count(*) FILTER (WHERE NOT EXISTS (SELECT FROM tenancy.projects p WHERE p.id = project_id)) FROM %s WHERE project_id IS NOT NULL', split_part(relation, '_in', 1)) INTO rows, orphans;
+	RAISE SQLSTATE 'UNDO0' USING MESSAGE = format('%s / rows: %s, orphans: %s', answer, rows, orphans);
+EXCEPTION WHEN SQLSTATE 'UNDO0' THEN
+	RETURN SQLERRM;
+END $$;
+CREATE FUNCTION pg_temp.alike(change text, projects text DEFAULT '{open,open,open}', others text DEFAULT NULL, relation text DEFAULT 'orders') RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	of_table text := pg_temp.becomes(relation, change, projects, others);
+	of_view text := pg_temp.becomes(relation || '_in', change, projects, others);
+BEGIN
+	RETURN CASE WHEN of_table = of_view THEN of_view ELSE 'TABLE: ' || of_table || E'\nVIEW: ' || of_view END;
+END $$;
+SET client_min_messages = warning;
+DELETE FROM parts;
+-- ... another project in a later row, in the other column, or none; in a partition
+SELECT pg_temp.alike('');
+SELECT pg_temp.alike('', '{open,open,fake}');
+SELECT pg_temp.alike('', '{open,"",fake}');
+SELECT pg_temp.alike('', '{open,"",open}');
+SELECT pg_temp.alike('', others => '{open,fake,open}');
+SELECT pg_temp.alike('', '{open,open,fake}', relation => 'parts');
+-- ... the project is deleted before the rows, among them, after the first was checked,
+-- before it is; is deleted and is not; takes along the second row and neither of the others
+SELECT pg_temp.alike($$DELETE FROM tenancy.projects WHERE id = id('open')$$);
+SELECT pg_temp.alike('CREATE TRIGGER t BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION delete_project(1)');
+SELECT pg_temp.alike('CREATE TRIGGER t BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION delete_project(3)');
+SELECT pg_temp.alike('CREATE TRIGGER t BEFORE INSERT ON parts FOR EACH ROW EXECUTE FUNCTION delete_project(3)', relation => 'parts');
+SELECT pg_temp.alike('CREATE TRIGGER zz AFTER INSERT ON orders FOR EACH ROW EXECUTE FUNCTION delete_project(1)');
+SELECT pg_temp.alike('CREATE TRIGGER "A" AFTER INSERT ON orders FOR EACH ROW EXECUTE FUNCTION delete_project(1)');
+SELECT pg_temp.alike('CREATE TRIGGER "A" AFTER INSERT ON orders FOR EACH ROW EXECUTE FUNCTION delete_project(2, undone)');
+SELECT pg_temp.alike('CREATE TRIGGER t BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION delete_project(3, undone)');
+SELECT pg_temp.alike($$CREATE TRIGGER zz AFTER INSERT ON orders FOR EACH ROW EXECUTE FUNCTION delete_project(1);
+	CREATE TRIGGER k BEFORE DELETE ON orders FOR EACH ROW EXECUTE FUNCTION keep()$$);
+-- ... the key is another one, or none
+SELECT pg_temp.alike('ALTER TABLE orders DROP CONSTRAINT orders_project_id_fkey', '{open,open,fake}');
+SELECT pg_temp.alike('ALTER TABLE orders DISABLE TRIGGER ALL', '{open,open,fake}');
+CREATE FUNCTION pg_temp.keyed(key text) RETURNS text LANGUAGE sql AS $$
+	SELECT 'ALTER TABLE orders DROP CONSTRAINT orders_project_id_fkey, ADD CONSTRAINT k FOREIGN KEY (project_id) REFERENCES tenancy.projects ' || key
+$$;
+SELECT key, pg_temp.alike(pg_temp.keyed(key), '{open,"",open}') = pg_temp.alike('', '{open,"",open}') AS right, pg_temp.alike(pg_temp.keyed(key), '{open,open,fake}') AS wrong
+FROM unnest(ARRAY['NOT VALID', 'MATCH FULL', 'ON UPDATE CASCADE', 'ON DELETE RESTRICT', 'DEFERRABLE', 'DEFERRABLE INITIALLY DEFERRED']) key;
+SELECT pg_temp.alike(pg_temp.keyed('DEFERRABLE INITIALLY DEFERRED') || '; CREATE TRIGGER t BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION delete_project(3)');
+SELECT pg_temp.alike(pg_temp.keyed('ON DELETE RESTRICT') || '; CREATE TRIGGER zz AFTER INSERT ON orders FOR EACH ROW EXECUTE FUNCTION delete_project(1)');
+RESET client_min_messages;
+-- ... and it does not look the project up for each row, in the table or its partitions
+CREATE FUNCTION pg_temp.lookups(relation text) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+	until_now bigint := (SELECT seq_scan + idx_scan FROM pg_stat_xact_user_tables WHERE relid = 'tenancy.projects'::regclass);
+BEGIN
+	EXECUTE format('INSERT INTO %s (project_id, n) SELECT id(''open''), n FROM generate_series(1, 2500) n', relation);
+	RETURN (SELECT seq_scan + idx_scan FROM pg_stat_xact_user_tables WHERE relid = 'tenancy.projects'::regclass) - until_now;
+END $$;
+SELECT relation, pg_temp.lookups(relation) BETWEEN 1 AND 100 AS few FROM unnest('{orders,orders_in,parts,parts_in}'::text[]) relation;
+
 -- What takes a trigger away is told, rather than that rows are lost
 BEGIN;
 DROP TRIGGER tenancy_ingest_end ON readings_in;

@@ -1,0 +1,3 @@
+-- before: TRUNCATE plain.keyless_inbox, guarded.inbox
+-- contenders: limit tenancy
+COPY {keyless inbox in} FROM '{copied}';
