@@ -77,8 +77,23 @@ COMMENT ON COLUMN tenancy.audit_log.row_key IS 'Primary key of the row, its colu
 COMMENT ON COLUMN tenancy.audit_log.old_row IS 'The row before, without secrets; NULL if it was not there.';
 COMMENT ON COLUMN tenancy.audit_log.new_row IS 'The row after, without secrets; NULL if it is not there any more.';
 COMMENT ON COLUMN tenancy.audit_log.personal IS 'Names and addresses in the row before and after, until their owner is forgotten.';
-REVOKE ALL ON tenancy.audit_log FROM PUBLIC;
-GRANT SELECT ON tenancy.audit_log TO PUBLIC;
+
+-- A report as those of 76_reporting: names are of today, and those that one sees.
+CREATE VIEW tenancy.report_audit WITH (security_invoker = true) AS
+	SELECT l.chain, l.number, l.place, l.at, l.actor_id, l.actor_name, l.action, l.relation,
+		   l.organization_id, o.name AS organization_name, i.project_id, p.name AS project_name,
+		   i.user_id, u.name AS user_name, l.old_row, l.new_row
+	FROM tenancy.audit_log l
+	CROSS JOIN LATERAL (SELECT COALESCE(l.new_row, l.old_row) AS named) r
+	CROSS JOIN LATERAL (
+		SELECT (r.named->>CASE l.relation WHEN 'projects' THEN 'id' ELSE 'project_id' END)::uuid AS project_id,
+			   (r.named->>CASE l.relation WHEN 'users' THEN 'id' ELSE 'user_id' END)::uuid AS user_id) i
+	LEFT JOIN tenancy.organizations o ON o.id OPERATOR(pg_catalog.=) l.organization_id
+	LEFT JOIN tenancy.projects p ON p.id OPERATOR(pg_catalog.=) i.project_id
+	LEFT JOIN tenancy.users u ON u.id OPERATOR(pg_catalog.=) i.user_id;
+COMMENT ON VIEW tenancy.report_audit IS 'Report: the audit log of the organizations that one manages, with names beside ids.';
+REVOKE ALL ON tenancy.audit_log, tenancy.report_audit FROM PUBLIC;
+GRANT SELECT ON tenancy.audit_log, tenancy.report_audit TO PUBLIC;
 
 CREATE FUNCTION tenancy._guard_audit() RETURNS trigger
 LANGUAGE c VOLATILE PARALLEL UNSAFE

@@ -94,9 +94,15 @@ SELECT organization_name, owner_name, member_count, project_count FROM tenancy.r
 SELECT user_name, level, invited_by_name FROM tenancy.report_members ORDER BY 1;
 SELECT project_name, is_private FROM tenancy.report_projects;
 SELECT * FROM tenancy.report_invites;
+-- ... nor the audit log told to a Member, any more than to nobody
+SELECT count(*), count(*) FILTER (WHERE organization_id = :'one' OR chain = :'one') AS own FROM tenancy.report_audit;
 \c - :superuser
 SELECT tenancy.bind_role(:'bi', :'alice') \gset
 \c - :bi
+SELECT actor_name, action, relation, organization_name, project_name, user_name FROM tenancy.report_audit
+WHERE chain = :'one' ORDER BY number, place;
+SELECT DISTINCT organization_name FROM tenancy.report_audit;
+SELECT count(*) FROM tenancy.audit_log EXCEPT SELECT count(*) FROM tenancy.report_audit;
 SELECT project_name, is_private, added_count FROM tenancy.report_projects ORDER BY 1;
 SELECT organization_name, email, invited_by_name, is_pending FROM tenancy.report_invites;
 -- no view of ours shows a token or a digest
