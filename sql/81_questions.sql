@@ -71,16 +71,17 @@ RETURNS text
 LANGUAGE sql STABLE STRICT PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT concat_ws(', ',
-					 CASE WHEN m.owner THEN 'the Owner' END,
-					 CASE WHEN m.administrator THEN 'Administrators' END,
-					 CASE WHEN m.member THEN 'Members' END,
-					 CASE WHEN m.project_administrator AND NOT m.member
-						  THEN 'Administrators of the private project' END)
+	SELECT regexp_replace(concat_ws(', ',
+									CASE WHEN m.owner THEN tenancy._level_words('owner') END,
+									CASE WHEN m.administrator THEN tenancy._level_words('administrator') END,
+									CASE WHEN m.member THEN tenancy._level_words('member') END,
+									CASE WHEN m.project_administrator AND NOT m.member
+										 THEN 'an Administrator of the private project' END),
+						  ', ([^,]*)$', ' or \1')
 	FROM tenancy.permission_matrix m
 	WHERE m.permission = _holders.permission
 $$;
-COMMENT ON FUNCTION tenancy._holders(tenancy.permission) IS 'Who has a permission, to be read.';
+COMMENT ON FUNCTION tenancy._holders(tenancy.permission) IS 'What one has to be for a permission, to be read.';
 
 -- The smallest change of a member's levels after which they have the permission:
 -- the command, and the permission that it takes.  No row when there is none.
@@ -185,7 +186,7 @@ BEGIN
 					 ELSE format('The account of %s is deactivated, so they reach nothing.', person.name) END;
 	RETURN NEXT;
 	IF person.is_active IS FALSE THEN
-		missing := missing || format('The account would have to be activated, with tenancy.set_user_active(%L, true), by the application.', _explain_access.user_id);
+		missing := missing || format('The application would have to activate the account, with tenancy.set_user_active(%L, true).', _explain_access.user_id);
 	END IF;
 
 	IF person.name IS NOT NULL THEN
@@ -198,8 +199,8 @@ BEGIN
 		RETURN NEXT;
 	END IF;
 	IF person.level IS NULL THEN
-		missing := missing || format('They would have to be invited, with tenancy.create_invite(%L, …), by %s, and accept.',
-									 place.organization_id, tenancy._holders('member.invite'));
+		missing := missing || format('They would have to be invited by %s, with tenancy.create_invite(%L, …), and accept.',
+									 tenancy._holders('member.invite'), place.organization_id);
 	END IF;
 
 	-- What an account that is deactivated would reach is not asked.
@@ -223,7 +224,7 @@ BEGIN
 		IF granted THEN
 			step := step + 1;
 			granted := tenancy._is_permitted(_explain_access.permission, here.level, here.organization_level);
-			sentence := format('The permission "%s" is for %s.', _explain_access.permission,
+			sentence := format('For the permission "%s" one has to be %s.', _explain_access.permission,
 							   tenancy._holders(_explain_access.permission));
 			RETURN NEXT;
 			IF granted THEN
@@ -244,7 +245,7 @@ BEGIN
 							   WHERE pm.project_id = place.project_id AND pm.user_id = _explain_access.user_id
 								 AND tenancy._is_permitted(_explain_access.permission, pm.level, 'member')));
 		IF FOUND THEN
-			missing := missing || format('%s would allow it, by %s.', change.command, tenancy._holders(change.required));
+			missing := missing || format('%s, called by %s, would allow it.', change.command, tenancy._holders(change.required));
 		END IF;
 	END IF;
 
