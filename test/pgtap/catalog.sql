@@ -103,13 +103,48 @@ SELECT is_empty($$SELECT t.name, p.polname FROM ours_tables t JOIN pg_policy p O
 				  WHERE pg_get_expr(p.polqual, p.polrelid) ~* 'current_setting|current_user\M|session_user'$$, 'attacks 3 and 21: nor does a policy, and none asks for the role');
 
 -- Who may execute what.
-SELECT set_eq($$SELECT proname FROM functions WHERE is_internal AND is_public$$, $$VALUES
-	('_permission_matrix'), ('_session_id'), ('_role_problem'), ('_secret_names'), ('_report'), ('_report_query'), ('_require_owner'), ('_view_name'), ('_rollup_name'), ('_ingest'), ('_check_column'), ('_prepare_column'), ('_policies'), ('_policy_names'), ('_policy_expressions'), ('_drop_policies'),
-	('_create_policies'), ('_revoke_rights'), ('_protect'), ('_unprotect'),
-	('_shape'), ('_installed_shape'), ('_altered'), ('_lint_role'), ('_lint_protect'), ('_lint_protected'), ('_lint_relations'), ('_lint_tables'),
-	('_lint_keys'), ('_lint_policies'), ('_lint_views'), ('_lint_functions'), ('_lint_replication'), ('_lint_reach'), ('_lint_roles'),
-	('_lint_settings'), ('_lint_outside'), ('_lint_server'), ('_minimum_server'), ('_lint_data')$$,
-	'internal functions are nobody''s, but those that views call, those of protect(), which run with the rights of the table''s owner, and those of lint(), with the caller''s');
+-- Internal functions are nobody's, but for these, each with what an ordinary role, or a
+-- table's owner, does that fails without the right: it runs with the caller's rights.
+CREATE TEMP TABLE needed (proname name, by_way_of text);
+INSERT INTO needed SELECT unnest(names), by_way_of FROM (VALUES
+	('{_permission_matrix}'::name[], 'SELECT FROM tenancy.permission_matrix'),
+	('{_session_id}', 'SELECT * FROM tenancy.my_sessions'),
+	('{_role_problem}', 'SELECT * FROM tenancy.bound_roles'),
+	('{_check_column,_prepare_column,_policies,_policy_names,_policy_expressions,_drop_policies,_create_policies,_revoke_rights,_protect}',
+	 $$SELECT tenancy.protect('pgtap_catalog.bare')$$),
+	('{_unprotect}', $$SELECT tenancy.unprotect('pgtap_catalog.notes')$$),
+	('{_secret_names,_report,_report_query,_require_owner,_view_name}', $$SELECT tenancy.create_reporting_view('pgtap_catalog.notes', 'report')$$),
+	('{_ingest}', $$SELECT tenancy.create_ingest_view('pgtap_catalog.notes', 'notes_in')$$),
+	('{_rollup_name}', $$SELECT tenancy.create_protected_rollup('pgtap_catalog.notes', 'sums', 'SELECT project_id, count(*) AS n FROM notes GROUP BY 1')$$),
+	('{_lint_role,_lint_protect,_lint_protected,_lint_relations,_lint_tables,_lint_keys,_lint_policies,_lint_views,_lint_functions,_lint_replication,_lint_reach,_lint_roles,_lint_settings,_lint_outside,_lint_server,_minimum_server,_lint_data,_altered,_shape,_installed_shape}',
+	 'SELECT * FROM tenancy.lint()')) v (names, by_way_of);
+SELECT set_eq($$SELECT proname FROM functions WHERE is_internal AND is_public$$, 'SELECT proname FROM needed', 'internal functions are nobody''s, but those that have a reason');
+CREATE ROLE pgtap_catalog_owner;
+CREATE SCHEMA pgtap_catalog AUTHORIZATION pgtap_catalog_owner;
+CREATE TABLE pgtap_catalog.notes (project_id uuid);
+CREATE TABLE pgtap_catalog.bare (project_id uuid);
+GRANT REFERENCES ON tenancy.projects TO pgtap_catalog_owner;
+GRANT SELECT ON tenancy.bound_roles, pg_hba_file_rules TO pgtap_catalog_owner;
+GRANT EXECUTE ON FUNCTION pg_hba_file_rules() TO pgtap_catalog_owner;
+ALTER TABLE pgtap_catalog.notes OWNER TO pgtap_catalog_owner;
+ALTER TABLE pgtap_catalog.bare OWNER TO pgtap_catalog_owner;
+SET client_min_messages = warning;
+SELECT tenancy.protect('pgtap_catalog.notes');
+-- What becomes of a statement of the role's without EXECUTE on a function; nothing stays.
+CREATE FUNCTION pg_temp.without(name name, statement text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	EXECUTE coalesce((SELECT format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', signature) FROM functions WHERE proname = name), '');
+	SET LOCAL ROLE pgtap_catalog_owner;
+	EXECUTE statement;
+	RAISE EXCEPTION 'ok';
+EXCEPTION WHEN OTHERS THEN
+	RETURN SQLERRM;
+END $$;
+SELECT is(pg_temp.without(NULL, statement), 'ok', 'an ordinary role can: ' || statement) FROM (SELECT DISTINCT by_way_of FROM needed) n (statement);
+SELECT is(replace(pg_temp.without(proname, by_way_of), 'tenancy.', ''), 'permission denied for function ' || proname, proname || ' is PUBLIC''s for: ' || by_way_of) FROM needed;
+RESET client_min_messages;
+DROP OWNED BY pgtap_catalog_owner CASCADE;
+DROP ROLE pgtap_catalog_owner;
 SELECT is_empty($$SELECT signature FROM functions WHERE is_internal AND is_public AND prosecdef$$, 'and none of these has other rights than its caller''s');
 SELECT is_empty($$SELECT signature FROM functions WHERE is_public AND 'internal'::regtype = ANY (proargtypes)$$, 'CVE-2026-14680: nor do they take internal arguments');
 SELECT set_eq($$SELECT proname FROM functions WHERE NOT is_internal AND NOT is_public$$, $$VALUES
