@@ -202,9 +202,10 @@ ready-test-pooler: install-here
 ready-fuzz:
 	@test/fuzz/run $(RUNS)
 
-# What npm brings stays in the examples' directories, as it would at a user's.
+# What npm brings stays in the examples' directories, as it would at a user's; all
+# of them need what the first has.
 ready-test-clients: install-here
-	@for example in $(or $(TESTS),node console postgraphile); do \
+	@for example in node $(filter-out node,$(or $(TESTS),console postgraphile)); do \
 		test ! -e examples/$$example/package-lock.json || \
 			npm ci --prefix examples/$$example --ignore-scripts --no-audit --no-fund --loglevel=error || exit 1; \
 	done

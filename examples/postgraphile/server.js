@@ -33,7 +33,7 @@ const signIn = {
 // Functions that are no business of a client's: signing in, which could last
 // longer than the request; what is for owners of tables and for the DBA; what
 // policies call; and those of pgcrypto, which are in public.
-const notForClients = /^(_|can_|viewable_)|^(authenticate|protect|protect_by_organization|unprotect|create_reporting_view|refresh_reporting_view|lint|require)$/;
+const notForClients = /^(_|can_|viewable_)|^(authenticate|protect|protect_by_organization|unprotect|create_reporting_view|refresh_reporting_view|create_ingest_view|create_protected_rollup|refresh_rollup|lint|require)$/;
 const omitted = graphileUtils.makePgSmartTagsPlugin({
   kind: 'procedure',
   match: ({ namespaceName, name }) => namespaceName !== 'tenancy' || notForClients.test(name),
