@@ -11,7 +11,7 @@ import { api } from './server.js';
 
 const { WORK, PGHOST, PGPORT = '5432', PGUSER } = process.env;
 const poolSize = 3;
-const port = 6432;
+const port = Number(PGPORT); // as the server's: old drivers do not take one from ?port=
 
 const way = (user, database) => ({ host: PGHOST, port: Number(PGPORT), user, database });
 
