@@ -110,6 +110,10 @@ SELECT * FROM pg_temp.parts();
 WITH a AS (INSERT INTO "parts "" in" (n) VALUES (1), (2) RETURNING n), b AS (INSERT INTO "parts "" in" (n) SELECT n FROM a RETURNING n)
 INSERT INTO "parts "" in" (n) SELECT n FROM b;
 SELECT * FROM pg_temp.parts();
+-- ... that begin first and end first; and no row at all
+WITH a AS (INSERT INTO "parts "" in" (n) VALUES (1), (2) RETURNING n) INSERT INTO readings_in (device) SELECT n + 100 FROM a LIMIT 1;
+INSERT INTO "parts "" in" (n) SELECT 1 WHERE false;
+SELECT p.*, r.device FROM pg_temp.parts() p, pg_temp.stored() r WHERE r.device > 100;
 
 -- Attack: a token that was regenerated, nobody, a Member of another organization
 SELECT tenancy.authenticate(:'open_token', true);
@@ -232,6 +236,8 @@ CREATE FUNCTION pg_temp.keyed(key text) RETURNS text LANGUAGE sql AS $$
 $$;
 SELECT key, pg_temp.alike(pg_temp.keyed(key), '{open,"",open}') = pg_temp.alike('', '{open,"",open}') AS right, pg_temp.alike(pg_temp.keyed(key), '{open,open,fake}') AS wrong
 FROM unnest(ARRAY['NOT VALID', 'MATCH FULL', 'ON UPDATE CASCADE', 'ON DELETE RESTRICT', 'DEFERRABLE', 'DEFERRABLE INITIALLY DEFERRED']) key;
+SELECT pg_temp.alike('ALTER TABLE orders DROP CONSTRAINT orders_other_fkey, ADD CONSTRAINT two FOREIGN KEY (project_id, other) REFERENCES tenancy.projects (id, organization_id)',
+	others => '{acme,acme,rival}');
 SELECT pg_temp.alike(pg_temp.keyed('DEFERRABLE INITIALLY DEFERRED') || '; CREATE TRIGGER t BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION delete_project(3)');
 SELECT pg_temp.alike(pg_temp.keyed('ON DELETE RESTRICT') || '; CREATE TRIGGER zz AFTER INSERT ON orders FOR EACH ROW EXECUTE FUNCTION delete_project(1)');
 RESET client_min_messages;
