@@ -21,7 +21,6 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
-#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
@@ -65,16 +64,24 @@ typedef struct Gathering
 
 static Gathering *innermost = NULL;
 
+/* What the checks of foreign keys in one insertion have in common. */
+typedef struct Checks
+{
+	CommandId	command;		/* after the last of them */
+	int			changes;		/* how often something else was done meanwhile */
+} Checks;
+
 /*
- * What a foreign key has last found, and locked, in one insertion.  The lock is
- * of the (sub)transaction that the insertion runs in, which lasts longer.
+ * What one of them has last found, and locked.  The lock is of the
+ * (sub)transaction that the insertion runs in, which lasts longer.
  */
 typedef struct Found
 {
-	AttrNumber	column;			/* that refers to it */
+	Checks	   *checks;
+	AttrNumber	column;			/* that refers to it; invalid: nothing is kept */
 	bool		valid;
 	pg_uuid_t	id;
-	CommandId	command;		/* nothing was changed by this transaction since */
+	int			changes;		/* until then */
 } Found;
 
 static ExecutorFinish_hook_type previousFinish = NULL;
@@ -168,21 +175,34 @@ onSubtransaction(SubXactEvent event, SubTransactionId mine, SubTransactionId par
 
 /* ---- foreign keys ---- */
 
+/* Is it the row that was found last, and nothing has happened since? */
+static bool
+isFound(const Found *found, const pg_uuid_t *id)
+{
+	return found->valid && found->changes == found->checks->changes &&
+		memcmp(&found->id, id, sizeof(*id)) == 0;
+}
+
 /*
  * Stands in for RI_FKey_check_ins(), row for row and at the same moment.  Nobody
  * else can delete what this insertion has locked; this transaction itself can,
- * but not without another command.
+ * but not without a command, and a check is none that changes anything.
  */
 static Datum
 checkForeignKey(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
 	Found	   *found = fcinfo->flinfo->fn_extra;
-	bool		isnull;
-	Datum		id = slot_getattr(trigger->tg_trigslot, found->column, &isnull);
+	Checks	   *checks = found->checks;
+	bool		isnull = true;
+	Datum		id = 0;
 
-	if (!isnull && found->valid && found->command == GetCurrentCommandId(false) &&
-		memcmp(&found->id, DatumGetUUIDP(id), sizeof(pg_uuid_t)) == 0)
+	if (checks->command != GetCurrentCommandId(false))
+		checks->changes++;
+	checks->command = GetCurrentCommandId(false);
+	if (found->column != InvalidAttrNumber)
+		id = slot_getattr(trigger->tg_trigslot, found->column, &isnull);
+	if (!isnull && isFound(found, DatumGetUUIDP(id)))
 		return PointerGetDatum(NULL);
 
 	/* for NULL, and a row that is gone again, nothing is looked up */
@@ -190,25 +210,23 @@ checkForeignKey(PG_FUNCTION_ARGS)
 		table_tuple_satisfies_snapshot(trigger->tg_relation, trigger->tg_trigslot, SnapshotSelf);
 	if (found->valid)
 		found->id = *DatumGetUUIDP(id);
+	found->changes = checks->changes;
 	RI_FKey_check_ins(fcinfo);
-	found->command = GetCurrentCommandId(false);
+	checks->command = GetCurrentCommandId(false);
 	return PointerGetDatum(NULL);
 }
 
-/* The column of a foreign key of one uuid to one of our own tables, or 0. */
+/* The column of a foreign key of one uuid, or none. */
 static AttrNumber
-columnOfForeignKey(Relation table, const Trigger *trigger)
+columnOfForeignKey(Relation table, Oid constraint)
 {
 	ListCell   *cell;
 
-	if (trigger->tgfoid != F_RI_FKEY_CHECK_INS ||
-		get_rel_namespace(trigger->tgconstrrelid) != get_namespace_oid("tenancy", false))
-		return InvalidAttrNumber;
 	foreach(cell, RelationGetFKeyList(table))
 	{
 		const ForeignKeyCacheInfo *key = lfirst_node(ForeignKeyCacheInfo, cell);
 
-		if (key->conoid == trigger->tgconstraint && key->nkeys == 1 &&
+		if (key->conoid == constraint && key->nkeys == 1 &&
 			TupleDescAttr(RelationGetDescr(table), key->conkey[0] - 1)->atttypid == UUIDOID)
 			return key->conkey[0];
 	}
@@ -220,7 +238,7 @@ columnOfForeignKey(Relation table, const Trigger *trigger)
  * partition that is another place than where its rows came in.
  */
 static void
-replaceChecks(EState *estate, List *results)
+replaceChecks(EState *estate, List *results, Checks *checks)
 {
 	ListCell   *cell;
 
@@ -234,13 +252,13 @@ replaceChecks(EState *estate, List *results)
 		{
 			const Trigger *trigger = &result->ri_TrigDesc->triggers[i];
 			FmgrInfo   *called = &result->ri_TrigFunctions[i];
-			AttrNumber	column = columnOfForeignKey(table, trigger);
 			Found	   *found;
 
-			if (column == InvalidAttrNumber)
+			if (trigger->tgfoid != F_RI_FKEY_CHECK_INS)
 				continue;
 			found = MemoryContextAllocZero(estate->es_query_cxt, sizeof(Found));
-			found->column = column;
+			found->checks = checks;
+			found->column = columnOfForeignKey(table, trigger->tgconstraint);
 			fmgr_info_cxt(trigger->tgfoid, called, estate->es_query_cxt);
 			called->fn_addr = checkForeignKey;
 			called->fn_extra = found;
@@ -248,25 +266,18 @@ replaceChecks(EState *estate, List *results)
 	}
 }
 
-/* Is it one of insertGathered()? */
-static bool
-insertsGathered(QueryDesc *queryDesc)
-{
-	EphemeralNamedRelation gathered = get_ENR(queryDesc->queryEnv, GATHERED);
-
-	for (Gathering *gathering = innermost; gathered != NULL && gathering != NULL; gathering = gathering->outer)
-		if (gathering->rows == gathered->reldata)
-			return true;
-	return false;
-}
-
 static void
 executorFinish(QueryDesc *queryDesc)
 {
-	if (innermost != NULL && insertsGathered(queryDesc))
+	EState	   *estate = queryDesc->estate;
+
+	/* insertGathered()'s; another's rows of that name would come to no harm */
+	if (get_ENR(queryDesc->queryEnv, GATHERED) != NULL)
 	{
-		replaceChecks(queryDesc->estate, queryDesc->estate->es_opened_result_relations);
-		replaceChecks(queryDesc->estate, queryDesc->estate->es_tuple_routing_result_relations);
+		Checks	   *checks = MemoryContextAllocZero(estate->es_query_cxt, sizeof(Checks));
+
+		replaceChecks(estate, estate->es_opened_result_relations, checks);
+		replaceChecks(estate, estate->es_tuple_routing_result_relations, checks);
 	}
 	if (previousFinish)
 		previousFinish(queryDesc);

@@ -236,12 +236,18 @@ CREATE FUNCTION pg_temp.keyed(key text) RETURNS text LANGUAGE sql AS $$
 $$;
 SELECT key, pg_temp.alike(pg_temp.keyed(key), '{open,"",open}') = pg_temp.alike('', '{open,"",open}') AS right, pg_temp.alike(pg_temp.keyed(key), '{open,open,fake}') AS wrong
 FROM unnest(ARRAY['NOT VALID', 'MATCH FULL', 'ON UPDATE CASCADE', 'ON DELETE RESTRICT', 'DEFERRABLE', 'DEFERRABLE INITIALLY DEFERRED']) key;
+SELECT pg_temp.alike('CREATE TABLE numbers (n integer PRIMARY KEY); INSERT INTO numbers VALUES (1), (2); ALTER TABLE orders ADD FOREIGN KEY (n) REFERENCES numbers');
+SELECT pg_temp.alike('CREATE TABLE numbers (n integer PRIMARY KEY); INSERT INTO numbers VALUES (1), (2), (3); ALTER TABLE orders ADD FOREIGN KEY (n) REFERENCES numbers', '{open,open,fake}');
 SELECT pg_temp.alike('ALTER TABLE orders DROP CONSTRAINT orders_other_fkey, ADD CONSTRAINT two FOREIGN KEY (project_id, other) REFERENCES tenancy.projects (id, organization_id)',
 	others => '{acme,acme,rival}');
 SELECT pg_temp.alike(pg_temp.keyed('DEFERRABLE INITIALLY DEFERRED') || '; CREATE TRIGGER t BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION delete_project(3)');
 SELECT pg_temp.alike(pg_temp.keyed('ON DELETE RESTRICT') || '; CREATE TRIGGER zz AFTER INSERT ON orders FOR EACH ROW EXECUTE FUNCTION delete_project(1)');
 RESET client_min_messages;
 -- ... and it does not look the project up for each row, in the table or its partitions
+-- ..., also where other keys are looked up for each
+CREATE TABLE numbers AS SELECT n FROM generate_series(1, 2500) n;
+ALTER TABLE numbers ADD PRIMARY KEY (n);
+ALTER TABLE orders ADD FOREIGN KEY (n) REFERENCES numbers;
 CREATE FUNCTION pg_temp.lookups(relation text) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
 	until_now bigint := (SELECT seq_scan + idx_scan FROM pg_stat_xact_user_tables WHERE relid = 'tenancy.projects'::regclass);
