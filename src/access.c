@@ -552,10 +552,11 @@ bindingIsAsBefore(const Entry *entry)
 AccessSet *
 AccessCurrent(const Identity *who)
 {
+	bool		complete;
 	Entry	   *entry;
 
 	counters.lookups++;
-	AcceptInvalidationMessages();
+	complete = InvalidationAccept();
 	entry = findEntry(who);
 	if (entry->set != NULL && !entry->stale && entry->set->holds &&
 		!TIMESTAMP_NOT_FINITE(entry->set->expires) &&
@@ -564,7 +565,8 @@ AccessCurrent(const Identity *who)
 	if (entry->set != NULL && !entry->stale && entry->set->bound &&
 		entry->set->roles != InvalidationOfRoles() && !bindingIsAsBefore(entry))
 		entry->stale = true;
-	if (entry->set == NULL || entry->stale)
+	/* a load sees whatever the caller's snapshot can see */
+	if (entry->set == NULL || entry->stale || !complete)
 		reload(entry);
 	return entry->set;
 }

@@ -92,6 +92,35 @@ $mia->query('COMMIT');
 is($mia->query($hot), '21', 'but the present');
 change('alice', "SELECT tenancy.set_project_privacy(id('open'), false)");
 
+# In the middle of the replay of a commit, when its rows can be seen already and its
+# messages have not been sent: a statement sees what it did and obeys it.  A function
+# keeps the lock that they are sent under.
+my $library = "$ENV{TESTDIR}/hold_messages.so";
+my $headers = `"${\($ENV{PG_CONFIG} || 'pg_config')}" --includedir-server`;
+chomp $headers;
+system('gcc', '-shared', '-fPIC', "-I$headers", '-o', $library, "$FindBin::RealBin/hold_messages.c") == 0
+  or die "hold_messages.c does not compile\n";
+my $file = "$ENV{TESTDIR}/held";
+change('dba', "CREATE FUNCTION hold_messages(while_there_is text) RETURNS void STRICT LANGUAGE c AS '$library'");
+my ($holder, $watcher) = map { $standby->background_psql('postgres') } 1, 2;
+foreach my $how ('READ COMMITTED', 'REPEATABLE READ')
+{
+	is($mia->query($hot), '1,21', 'before it');
+	$holder->query_until(qr/asked/, "\\echo asked\nSELECT hold_messages('$file');\n");
+	sleep 0.01 until -e $file;
+	answer($primary, 'postgres', 'alice', "SELECT tenancy.remove_project_member(id('private'), id('mia')); UPDATE events SET n = 22 WHERE n = 21");
+	1 until $watcher->query('SELECT count(*) FROM events WHERE n = 22') eq '1';
+	$mia->query("BEGIN ISOLATION LEVEL $how");
+	is($mia->query($hot), '1', "a revocation in the middle of its replay, $how");
+	is($mia->query($hot), '1', 'and still');
+	unlink $file;
+	$primary->wait_for_catchup($standby, 'replay');
+	is($mia->query($hot), '1', 'and afterwards');
+	$mia->query('COMMIT');
+	change('alice', "UPDATE events SET n = 21 WHERE n = 22; SELECT tenancy.add_project_member(id('private'), id('mia'), 'member')");
+}
+$_->quit foreach $holder, $watcher;
+
 # Credentials.
 is($client->query($hot), '1,21', 'the session still reads');
 change('dba', "SELECT tenancy.revoke_sessions(id('mia'))");
