@@ -12,7 +12,7 @@ use IPC::Run;
 use PostgreSQL::Test::Utils;
 use Test::More;
 use Fixture;
-our @EXPORT = qw(populate_load start_load end_load check_load reader);
+our @EXPORT = qw(populate_load prepare_load start_load end_load check_load reader);
 
 my $clients = 4;
 
@@ -20,6 +20,14 @@ sub populate_load
 {
 	my ($node) = @_;
 	populate($node, 'postgres');
+	prepare_load($node);
+	return;
+}
+
+# What the load needs, where there is acme.
+sub prepare_load
+{
+	my ($node) = @_;
 	$node->safe_psql('postgres', <<"SQL");
 CREATE TABLE steps (client integer PRIMARY KEY, k integer NOT NULL DEFAULT 0);
 INSERT INTO steps SELECT generate_series(0, $clients - 1);

@@ -1,31 +1,21 @@
 # Two hot standbys, the second fed by the first.  Everything that reads works there
 # as on the primary; whatever is revoked on the primary is obeyed by the first when
 # the commit returns (synchronous_commit = remote_apply) and by the second when it
-# has replayed it; no statement sees new rows with old rights or the other way round;
-# what needs to write says so.  Then the first one is promoted under its clients.
+# has replayed it; no statement sees new rows with old rights; what needs to write
+# says so.
 use strict;
 use warnings;
 use FindBin;
-use lib "$FindBin::RealBin/../t";
+use lib "$FindBin::RealBin/../t", $FindBin::RealBin;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 use Fixture;
+use Replicas;
 
 my $rounds = $ENV{ROUNDS} || 1000;
 
-my $primary = PostgreSQL::Test::Cluster->new('primary');
-$primary->init(allows_streaming => 1);
-# what the sessions see of each other is told for one level
-$primary->append_conf('postgresql.conf', <<'CONF');
-default_transaction_isolation = 'read committed'
-max_prepared_transactions = 5
-max_connections = 40
-autovacuum = off
-CONF
-$primary->start;
-populate($primary, 'postgres');
-$primary->safe_psql('postgres', <<'SQL');
+my ($primary, $near, $far) = start_replicas(<<'SQL');
 CREATE ROLE regress_bi LOGIN;
 GRANT SELECT ON events TO regress_bi;
 SELECT tenancy.bind_role('regress_bi', id('mia'));
@@ -41,30 +31,7 @@ INSERT INTO tenancy.users (id, email, name) VALUES (id('bob'), 'bob@tap.example'
 INSERT INTO tenancy.organizations (id, name, owner_id, plan) VALUES (id('rival'), 'rival', id('bob'), 'enterprise');
 INSERT INTO tenancy.projects (id, organization_id, name) VALUES (id('foreign'), id('rival'), 'foreign');
 SQL
-$primary->backup('backup');
-
-# Nothing holds replay up for the sake of a reader, unless a test wants it.
-my %standby;
-foreach my $name (qw(near far))
-{
-	$standby{$name} = PostgreSQL::Test::Cluster->new($name);
-	$standby{$name}->init_from_backup($primary, 'backup');
-	$standby{$name}->enable_streaming($name eq 'near' ? $primary : $standby{near});
-	$standby{$name}->append_conf('postgresql.conf', 'hot_standby_feedback = off');
-	$standby{$name}->start;
-}
-my ($near, $far) = @standby{qw(near far)};
-$primary->append_conf('postgresql.conf', "synchronous_standby_names = 'near, far'\nsynchronous_commit = remote_apply");
-$primary->reload;
-ok($primary->poll_query_until('postgres', q(SELECT sync_state = 'sync' FROM pg_stat_replication)), 'the first standby is synchronous');
-
-# The cascaded standby is not waited for by commits, but by its position.
-sub await_far
-{
-	my $lsn = shift // $primary->lsn('insert');
-	$near->wait_for_catchup($far, 'replay', $lsn);
-	return;
-}
+my %standby = (near => $near, far => $far);
 
 # Change something on the primary.  The first standby has replayed it then, and
 # nothing is waited for; the second is waited for.
@@ -73,10 +40,9 @@ sub change
 	my ($who, $sql) = @_;
 	my $answer =
 	  $who eq 'dba' ? $primary->safe_psql('postgres', $sql) : answer($primary, 'postgres', $who, $sql);
-	await_far();
+	await_second($primary, $near, $far);
 	return $answer;
 }
-await_far();
 
 # ---------------------------------------------------------------------
 # Whatever reads works there, and answers what the primary answers
@@ -321,7 +287,7 @@ sub try_revocations
 			all_see($name, "$what, in a new snapshot", map { $_ => join ',', map { $_ + 10 } split /,/, $left->{$_} } keys %$left);
 		}
 		$primary->safe_psql('postgres', "BEGIN; $back; UPDATE events SET n = n - 10 WHERE n BETWEEN 11 AND 12; COMMIT");
-		await_far();
+		await_second($primary, $near, $far);
 	}
 	return;
 }
@@ -336,9 +302,8 @@ sub left_now
 try_revocations([qw(near far)], sub {
 	my ($what, $sql, $left) = @_;
 	$primary->safe_psql('postgres', $sql);
-	my $lsn = $primary->lsn('insert');
 	all_see('near', "$what, at once", left_now($left));
-	await_far($lsn);
+	await_second($primary, $near, $far);
 	all_see('far', "$what, once it is replayed", left_now($left));
 });
 change('alice', "SELECT tenancy.rotate_project_token(id('open'))");
@@ -359,10 +324,11 @@ $primary->safe_psql('postgres', 'CREATE EXTENSION dblink; CREATE TABLE failures 
 my $script = <<'SQL';
 CREATE FUNCTION await_far() RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
-	reached pg_lsn := pg_current_wal_insert_lsn();
+	reached pg_lsn := pg_current_wal_flush_lsn();
 BEGIN
 	WHILE NOT (SELECT d.replayed FROM dblink('farautocommit',
 		format('SELECT pg_last_wal_replay_lsn() >= %L', reached)) AS d (replayed boolean)) LOOP
+		PERFORM pg_sleep(0.001);
 	END LOOP;
 END
 $$;
@@ -456,5 +422,5 @@ $script =~ s/ROUNDS/$rounds/;
 $primary->safe_psql('postgres', $script);
 is($primary->safe_psql('postgres', 'SELECT count(*) FROM failures'), '0', "$rounds rounds on both, no exception")
   or diag($primary->safe_psql('postgres', 'SELECT * FROM failures ORDER BY round LIMIT 20'));
-await_far();
+await_second($primary, $near, $far);
 done_testing();
