@@ -1,6 +1,7 @@
 # README.md lists the targets.  Those that test take names:
 # make test TESTS='access invites'; so does bench, and a size, tiny, small or
-# large: make bench SCALE=tiny WORKLOADS='latest pool'.  The words that mutate
+# large: make bench SCALE=tiny WORKLOADS='latest pool'; STANDBY=1 compares a hot
+# standby with its primary.  The words that mutate
 # takes choose mutants: make mutate MUTANTS='sql/60 lock'
 
 EXTENSION = tenancy
@@ -218,7 +219,7 @@ ready-demo-shell: install-here
 	@scripts/with-cluster examples/demo.sh --shell
 
 ready-bench: install-here
-	@SCALE='$(SCALE)' scripts/with-cluster bench/run $(WORKLOADS)
+	@SCALE='$(SCALE)' STANDBY='$(STANDBY)' scripts/with-cluster bench/run $(WORKLOADS)
 
 ready-dist: $(SCRIPT)
 	@scripts/dist

@@ -77,7 +77,15 @@ sub configure
 	my (%settings) = @_;
 
 	query("ALTER SYSTEM SET $_ = '$settings{$_}'") for sort keys %settings;
-	system("pg_ctl --pgdata=$ENV{WORK}/data --log=$ENV{WORK}/log --silent --wait restart") == 0
+	control('restart', "$ENV{WORK}/data", "$ENV{WORK}/log");
+}
+
+# Start or restart a server.
+sub control
+{
+	my ($what, $data, $log) = @_;
+
+	system('pg_ctl', "--pgdata=$data", "--log=$log", '--silent', '--wait', $what) == 0
 	  or die "the server does not start with these settings\n";
 }
 

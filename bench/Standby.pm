@@ -23,7 +23,7 @@ sub start
 	open(my $settings, '>>', "$ENV{WORK}/standby/postgresql.auto.conf") or die "standby: $!\n";
 	print $settings "port = $port\n";
 	close($settings) or die "standby: $!\n";
-	Server::start_server("$ENV{WORK}/standby", "$ENV{WORK}/standby.log");
+	Server::control('start', "$ENV{WORK}/standby", "$ENV{WORK}/standby.log");
 	there($warm);
 }
 
@@ -45,18 +45,10 @@ sub can_run
 	return !$said{as} && $workload->{beside} ne 'disk' && $text !~ /^\s*(?:INSERT|COPY|UPDATE|DELETE|SELECT tenancy\.(?:create|rename|rotate))/m;
 }
 
-# A place's figure, a ratio wherever there is one.
-sub figure
-{
-	my ($workload, $result) = @_;
-
-	return Report::digits(Report::figure($workload, $result->{tenancy}));
-}
-
 # Measure both, in turn; how many missed what is allowed.
 sub run
 {
-	my ($reload, @workloads) = @_;
+	my (@workloads) = @_;
 	my $missed = 0;
 	my @lines = join "\t", qw(workload primary standby quotient);
 
@@ -74,7 +66,7 @@ sub run
 		$missed++ if $verdict eq 'MISSED';
 		printf $format, $workload->{title}, (map { Report::digits(Report::ms($here, $_)) } qw(limit tenancy)),
 		  (map { Report::digits(Report::ms($away, $_)) } qw(limit tenancy)),
-		  (map { figure($workload, $_) } $here, $away), Report::digits($quotient), $verdict;
+		  (map { Report::digits($_) } $h, $a, $quotient), $verdict;
 		push @lines, join "\t", $workload->{name}, $h, $a, $quotient // '';
 	}
 	Server::spew("$Report::directory/standby.tsv", join("\n", @lines) . "\n");

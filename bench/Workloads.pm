@@ -265,6 +265,35 @@ sub with_disk
 	return $result;
 }
 
+# Limit and tenancy in several places, of which each is a function that runs
+# another one there: a result for each place.  Interleaved as above.
+sub measure_places
+{
+	my ($workload, @places) = @_;
+	my @contenders = grep { /^(limit|tenancy)$/ } contenders($workload);
+	my $do = sub {
+		my @runs = map { $_->(sub { prepare($workload, @contenders) }) } @places;
+		my @order = map { my $place = $_; map { [ $place, $_ ] } @contenders } 0 .. $#places;
+		my $takes = sum(map { $_->{takes} } map { values %$_ } @runs);
+		my @seen;
+
+		for my $round (1 .. max(3, min($rounds, int(40 / $takes))))
+		{
+			for my $turn (@order)
+			{
+				my ($place, $contender) = @$turn;
+
+				push @{ $seen[$place]{$contender} },
+				  [ $round, $places[$place]->(sub { measure_once($runs[$place]{$contender}) }) ];
+			}
+			@order = reverse @order;
+		}
+		return [ map { summarize($_) } @seen ];
+	};
+
+	return @{ $workload->{beside} eq 'changes' ? beside_changes($do) : $do->() };
+}
+
 # Check and measure a workload: { contender => { ms, ratio, more } }.
 sub measure
 {
