@@ -11,8 +11,10 @@ use Workloads;
 
 # May a ratio be larger there than on the primary?
 my $allowed = 1.05;
+our $primary;	# its port
 my $format = "%-48s %9s %9s %9s %9s %7s %7s %7s  %s\n";
-my $port = $ENV{PGPORT} + 1;
+
+sub port { return ($primary //= $ENV{PGPORT}) + 1 }
 
 # A copy of the whole cluster, with the same settings and all of it in memory.
 sub start
@@ -21,7 +23,7 @@ sub start
 
 	Server::run('pg_basebackup', '-D', "$ENV{WORK}/standby", '-R', '-X', 'stream', '-c', 'fast');
 	open(my $settings, '>>', "$ENV{WORK}/standby/postgresql.auto.conf") or die "standby: $!\n";
-	print $settings "port = $port\n";
+	print $settings "port = " . port() . "\n";
 	close($settings) or die "standby: $!\n";
 	Server::control('start', "$ENV{WORK}/standby", "$ENV{WORK}/standby.log");
 	there($warm);
@@ -32,7 +34,7 @@ sub there
 {
 	my ($do) = @_;
 
-	local $ENV{PGPORT} = $port;
+	local $ENV{PGPORT} = port();
 	return $do->();
 }
 
