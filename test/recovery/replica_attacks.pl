@@ -11,7 +11,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 use Fixture;
-use Load;
+use Load qw(prepare_load start_load);
 use Replicas;
 
 my ($primary, $near, $far) = start_replicas(<<'SQL');

@@ -7,6 +7,7 @@ use lib $FindBin::RealBin;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use Time::HiRes qw(sleep time);
 use Fixture;
 
 my $primary = PostgreSQL::Test::Cluster->new('primary');
@@ -31,6 +32,19 @@ sub change
 	  $who eq 'dba' ? $primary->safe_psql('postgres', $sql) : answer($primary, 'postgres', $who, $sql);
 	$primary->wait_for_catchup($standby, 'replay');
 	return $answer;
+}
+
+# Wait until something is true.
+sub await
+{
+	my ($true) = @_;
+	my $end = time + $PostgreSQL::Test::Utils::timeout_default;
+	until ($true->())
+	{
+		die "waited in vain\n" if time > $end;
+		sleep 0.01;
+	}
+	return;
 }
 
 my $hot = "EXECUTE hot";
@@ -107,9 +121,9 @@ foreach my $how ('READ COMMITTED', 'REPEATABLE READ')
 {
 	is($mia->query($hot), '1,21', 'before it');
 	$holder->query_until(qr/asked/, "\\echo asked\nSELECT hold_messages('$file');\n");
-	sleep 0.01 until -e $file;
+	await(sub { -e $file });
 	answer($primary, 'postgres', 'alice', "SELECT tenancy.remove_project_member(id('private'), id('mia')); UPDATE events SET n = 22 WHERE n = 21");
-	1 until $watcher->query('SELECT count(*) FROM events WHERE n = 22') eq '1';
+	await(sub { $watcher->query('SELECT count(*) FROM events WHERE n = 22') eq '1' });
 	$mia->query("BEGIN ISOLATION LEVEL $how");
 	is($mia->query($hot), '1', "a revocation in the middle of its replay, $how");
 	is($mia->query($hot), '1', 'and still');
