@@ -70,16 +70,30 @@ my @questions = (
 	(map { "SELECT * FROM tenancy.what_can_access(id('$_')) ORDER BY 1, 2" } qw(alice mia eve bob missing)),
 	"SELECT tenancy.can('project.view', id('private')), tenancy.level_in(id('acme')), tenancy.viewable_projects()",
 	"SET LOCAL tenancy.missing_identity = error; SELECT count(*) FROM events");
+
+# The answers of a node to many statements in one connection, each undone: what it
+# prints, its SQLSTATE and message.
+sub answers
+{
+	my ($node, $who, @statements) = @_;
+	my $sql = "BEGIN;\n" . ($who eq 'nobody' ? '' : "DO \$\$ BEGIN PERFORM tenancy.act_as(id('$who')); END \$\$;\n");
+	$sql .= "SAVEPOINT s;\n$_;\n\\echo :SQLSTATE :LAST_ERROR_MESSAGE\n\\echo ----\nROLLBACK TO s;\n" foreach @statements;
+	my ($out, $err);
+	$node->psql('postgres', $sql, stdout => \$out, stderr => \$err, on_error_stop => 0, extra_params => [ '-U', 'regress_tap' ]);
+	# what has no error shows the last one there was
+	return map { s/^00000 .*/00000/mr } split /^----\n?/m, $out;
+}
 foreach my $who (qw(alice adam mia eve bob))
 {
-	my @different;
-	foreach my $question (@questions)
+	my @asked = map { s/'%s'/'$who'/r } @questions;
+	my @expected = answers($primary, $who, @asked);
+	is(scalar @expected, scalar @asked, "$who is answered");
+	foreach my $name (qw(near far))
 	{
-		(my $sql = $question) =~ s/'%s'/'$who'/;
-		my $expected = answer($primary, 'postgres', $who, $sql);
-		push @different, "$_: $sql" foreach grep { answer($standby{$_}, 'postgres', $who, $sql) ne $expected } qw(near far);
+		my @answers = answers($standby{$name}, $who, @asked);
+		is(join("\n", map { "$asked[$_]: $answers[$_], not $expected[$_]" } grep { $answers[$_] ne $expected[$_] } 0 .. $#asked),
+			'', "$who is answered on $name as on the primary");
 	}
-	is("@different", '', "$who is answered on the standbys as on the primary");
 }
 is(answer($near, 'postgres', 'mia', "SELECT bool_and(granted) FROM tenancy.explain_access(id('mia'), 'project.view', id('private'))"), 't', 'which is an answer');
 is(answer($near, 'postgres', 'mia', 'SELECT count(*) FROM tenancy.report_projects'), '2', 'and has rows');
@@ -133,26 +147,16 @@ SQL
 }
 cmp_ok(scalar @calls, '>', 30, 'there are commands');
 
-# How a call ends for each target, in one transaction: its SQLSTATE and message.
+# How each call ends for each target.
 sub outcomes
 {
 	my ($node, $who, @targets) = @_;
-	my $sql = '';
-	foreach my $call (@calls)
-	{
-		foreach my $target (@targets)
-		{
-			(my $command = $call->[1]) =~ s/%s/id('$target')/;
-			$sql .= "SAVEPOINT s;\n$command;\n\\echo $call->[0] $target :SQLSTATE :LAST_ERROR_MESSAGE\nROLLBACK TO s;\n\\unset LAST_ERROR_MESSAGE\n\\set LAST_ERROR_MESSAGE\n";
-		}
-	}
-	my $signing = $who eq 'nobody' ? '' : "DO \$\$ BEGIN PERFORM tenancy.act_as(id('$who')); END \$\$;\n";
-	my ($out, $err);
-	$node->psql('postgres', "BEGIN;\n$signing$sql", stdout => \$out, stderr => \$err, on_error_stop => 0, extra_params => [ '-U', 'regress_tap' ]);
+	my @pairs = map { my $call = $_; map { [ $call, $_ ] } @targets } @calls;
+	my @answers = answers($node, $who, map { $_->[0][1] =~ s/%s/id('$_->[1]')/r } @pairs);
 	my %outcome;
-	foreach my $line (split /\n/, $out)
+	foreach my $pair (@pairs)
 	{
-		$outcome{$1}{$2} = $3 if $line =~ /^(\w+) (\w+) (\w{5}.*)$/;
+		chomp($outcome{ $pair->[0][0] }{ $pair->[1] } = shift(@answers) // 'none');
 	}
 	return \%outcome;
 }
