@@ -58,6 +58,7 @@ my @questions = (
 	'SELECT * FROM tenancy.report_members ORDER BY 1, 2',
 	'SELECT * FROM tenancy.report_projects ORDER BY 1, 2',
 	'SELECT * FROM tenancy.report_invites ORDER BY 1, 2',
+	'SELECT r::text FROM tenancy.report_audit r ORDER BY 1',
 	'SELECT * FROM tenancy.my_organizations ORDER BY id',
 	'SELECT * FROM tenancy.my_projects ORDER BY id',
 	'SELECT * FROM tenancy.my_sessions ORDER BY 1',
