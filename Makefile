@@ -27,6 +27,7 @@ OBJS = \
 	src/credential.o \
 	src/parse.o \
 	src/invalidation.o \
+	src/commit.o \
 	src/privileged.o \
 	src/ingest.o \
 	src/version.o \

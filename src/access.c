@@ -33,6 +33,7 @@
 #include "utils/timestamp.h"
 
 #include "access.h"
+#include "commit.h"
 #include "compat.h"
 #include "invalidation.h"
 #include "privileged.h"
@@ -552,12 +553,12 @@ bindingIsAsBefore(const Entry *entry)
 AccessSet *
 AccessCurrent(const Identity *who)
 {
-	bool		complete;
-	Entry	   *entry;
+	Entry	   *entry = findEntry(who);
+	bool		announced = entry->set == NULL ||
+		CommitsAreAnnounced(entry->set->keys, entry->set->nkeys);
 
 	counters.lookups++;
-	complete = InvalidationAccept();
-	entry = findEntry(who);
+	AcceptInvalidationMessages();
 	if (entry->set != NULL && !entry->stale && entry->set->holds &&
 		!TIMESTAMP_NOT_FINITE(entry->set->expires) &&
 		GetCurrentTimestamp() >= entry->set->expires)
@@ -566,7 +567,7 @@ AccessCurrent(const Identity *who)
 		entry->set->roles != InvalidationOfRoles() && !bindingIsAsBefore(entry))
 		entry->stale = true;
 	/* a load sees whatever the caller's snapshot can see */
-	if (entry->set == NULL || entry->stale || !complete)
+	if (entry->set == NULL || entry->stale || !announced)
 		reload(entry);
 	return entry->set;
 }

@@ -34,6 +34,11 @@ extern void _PG_init(void);
 #define MY_LXID		(MyProc->lxid)
 #endif
 
+/* 17 renamed what counts transactions */
+#if PG_VERSION_NUM < 170000
+#define TransamVariables ShmemVariableCache
+#endif
+
 /* The record of a setting; 15 has no public look-up by name. */
 static inline struct config_generic *
 FindSetting(const char *name)

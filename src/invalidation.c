@@ -13,8 +13,6 @@
 
 #include "access/htup_details.h"
 #include "access/xact.h"
-#include "access/xlog.h"
-#include "access/xlogrecovery.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
@@ -22,12 +20,12 @@
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
-#include "storage/s_lock.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
+#include "commit.h"
 #include "invalidation.h"
 
 #define KEY_BIT			((uint32) 0x80000000)
@@ -35,9 +33,6 @@
 
 /* Keys that one transaction sends before it tells everybody to forget all. */
 #define MAX_KEYS		64
-
-/* Looks at a commit that is being replayed, before its end is not waited for. */
-#define MAX_LOOKS		100
 
 static InvalidationListener listener = NULL;
 
@@ -143,44 +138,6 @@ InvalidationIsWholesale(void)
 	return wholesale;
 }
 
-/*
- * Has all that can be seen been announced?
- *
- * A standby replays a commit in two steps: its rows can be seen, then its
- * messages are sent.  Both are over when the record that is being replayed has
- * been, which takes microseconds, unless replay waits for something in it.
- */
-static bool
-isReplayed(void)
-{
-	XLogRecPtr	begun;
-
-	if (!RecoveryInProgress())
-		return true;
-	begun = GetCurrentReplayRecPtr(NULL);
-	for (int i = 0; i < MAX_LOOKS; i++)
-	{
-		if (GetXLogReplayRecPtr(NULL) >= begun)
-			return true;
-		SPIN_DELAY();
-	}
-	return false;
-}
-
-/*
- * InvalidationAccept -- take in what has arrived.
- *
- * False: more may have happened that a snapshot taken before shows already.
- */
-bool
-InvalidationAccept(void)
-{
-	bool		complete = isReplayed();
-
-	AcceptInvalidationMessages();
-	return complete;
-}
-
 /* Put one key into the transaction's queue of messages. */
 static void
 sendKey(uint32 key)
@@ -205,9 +162,13 @@ static void
 announce(uint32 key)
 {
 	if (!wholesale && key != BROADCAST && ++sent <= MAX_KEYS)
+	{
+		CommitWillAnnounce(key);
 		sendKey(key);
+	}
 	else if (!wholesale)
 	{
+		CommitWillAnnounceAll();
 		sendKey(BROADCAST);
 		wholesale = true;
 	}

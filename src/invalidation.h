@@ -34,7 +34,6 @@ typedef void (*InvalidationListener) (uint32 key);
 
 extern void InvalidationInit(void);
 extern void InvalidationListen(InvalidationListener listener);
-extern bool InvalidationAccept(void);
 extern uint32 InvalidationKey(const pg_uuid_t *id);
 extern bool InvalidationIsWholesale(void);
 extern void InvalidationAnnounceAll(void);

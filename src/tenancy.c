@@ -11,6 +11,7 @@
 
 #include "access.h"
 #include "command.h"
+#include "commit.h"
 #include "compat.h"
 #include "execution.h"
 #include "identity.h"
@@ -28,6 +29,7 @@ _PG_init(void)
 {
 	VersionInit();
 	InvalidationInit();
+	CommitInit();
 	AccessInit();
 	IdentityInit();
 	ExecutionInit();

@@ -34,19 +34,6 @@ sub change
 	return $answer;
 }
 
-# Wait until something is true.
-sub await
-{
-	my ($true) = @_;
-	my $end = time + $PostgreSQL::Test::Utils::timeout_default;
-	until ($true->())
-	{
-		die "waited in vain\n" if time > $end;
-		sleep 0.01;
-	}
-	return;
-}
-
 my $hot = "EXECUTE hot";
 my $prepare = "PREPARE hot AS SELECT string_agg(n::text, ',' ORDER BY n) FROM events";
 
@@ -109,13 +96,9 @@ change('alice', "SELECT tenancy.set_project_privacy(id('open'), false)");
 # In the middle of the replay of a commit, when its rows can be seen already and its
 # messages have not been sent: a statement sees what it did and obeys it.  A function
 # keeps the lock that they are sent under.
-my $library = "$ENV{TESTDIR}/hold_messages.so";
-my $headers = `"${\($ENV{PG_CONFIG} || 'pg_config')}" --includedir-server`;
-chomp $headers;
-system('gcc', '-shared', '-fPIC', "-I$headers", '-o', $library, "$FindBin::RealBin/hold_messages.c") == 0
-  or die "hold_messages.c does not compile\n";
+can_hold_messages($primary, 'postgres');
+$primary->wait_for_catchup($standby, 'replay');
 my $file = "$ENV{TESTDIR}/held";
-change('dba', "CREATE FUNCTION hold_messages(while_there_is text) RETURNS void STRICT LANGUAGE c AS '$library'");
 my ($holder, $watcher) = map { $standby->background_psql('postgres') } 1, 2;
 foreach my $how ('READ COMMITTED', 'REPEATABLE READ')
 {

@@ -3,7 +3,10 @@ package Fixture;
 use strict;
 use warnings;
 use Exporter 'import';
-our @EXPORT = qw(populate ask answer session);
+use FindBin;
+use PostgreSQL::Test::Utils;
+use Time::HiRes qw(sleep time);
+our @EXPORT = qw(populate ask answer session await can_hold_messages);
 
 # Creates the extension and, in it, acme: alice owns it, adam is Administrator,
 # mia is a Member whom alice added to the private project, eve is nobody.
@@ -79,6 +82,32 @@ sub session
 	my ($node, $database) = @_;
 	return $node->background_psql($database, on_error_stop => 0,
 		extra_params => [ '-U', 'regress_tap' ]);
+}
+
+# Wait until something is true.
+sub await
+{
+	my ($true) = @_;
+	my $end = time + $PostgreSQL::Test::Utils::timeout_default;
+	until ($true->())
+	{
+		die "waited in vain\n" if time > $end;
+		sleep 0.01;
+	}
+	return;
+}
+
+# Creates hold_messages(file), see hold_messages.c.
+sub can_hold_messages
+{
+	my ($node, $database) = @_;
+	my $library = "$ENV{TESTDIR}/hold_messages.so";
+	my $headers = `"${\($ENV{PG_CONFIG} || 'pg_config')}" --includedir-server`;
+	chomp $headers;
+	system('gcc', '-shared', '-fPIC', "-I$headers", '-o', $library, "$FindBin::RealBin/hold_messages.c") == 0
+	  or die "hold_messages.c does not compile\n";
+	$node->safe_psql($database, "CREATE FUNCTION hold_messages(while_there_is text) RETURNS void STRICT LANGUAGE c AS '$library'");
+	return;
 }
 
 1;

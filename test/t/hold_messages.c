@@ -1,8 +1,8 @@
 /*
  * hold_messages.c
- *		For 001_standby.pl: keeps everybody from sending invalidation messages.
+ *		For tests: keeps everybody from sending invalidation messages.
  *
- * The replay of a commit then waits where its rows can be seen already and
+ * A commit, or its replay, then waits where its rows can be seen already and
  * nobody was told of it.
  */
 #include "postgres.h"
