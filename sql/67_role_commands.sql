@@ -77,7 +77,6 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenancy._require_role(regrole) IS 'The name of a role; raises when there is none.';
-REVOKE ALL ON FUNCTION tenancy._require_role(regrole) FROM PUBLIC;
 
 CREATE FUNCTION tenancy.bind_role(role regrole, user_id uuid, project_id uuid DEFAULT NULL)
 RETURNS void
