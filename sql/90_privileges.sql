@@ -4,7 +4,6 @@
 
 REVOKE ALL ON SCHEMA tenancy FROM PUBLIC;
 GRANT USAGE ON SCHEMA tenancy TO PUBLIC;
-REVOKE ALL ON tenancy.access FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION tenancy.act_as(uuid, boolean) FROM PUBLIC;
 
