@@ -296,16 +296,39 @@ IngestInit(void)
 
 /* ---- inserting ---- */
 
+/* The table that a query has some columns of, and nothing else; NULL for others. */
+static RangeTblEntry *
+tableOf(Query *query)
+{
+	RangeTblEntry *table = list_length(query->rtable) > 0 ? llast(query->rtable) : NULL;
+	ListCell   *cell;
+
+	if (table == NULL || table->rtekind != RTE_RELATION || query->targetList == NIL)
+		return NULL;
+	foreach(cell, query->targetList)
+	{
+		Var		   *var = (Var *) lfirst_node(TargetEntry, cell)->expr;
+
+		if (!IsA(var, Var) || rt_fetch(var->varno, query->rtable) != table)
+			return NULL;
+	}
+	return table;
+}
+
 /* The statement for a view of some columns of one table, as its query has them. */
 static char *
 insertStatement(Relation view)
 {
 	Query	   *query = get_view_query(view);
-	RangeTblEntry *table = list_length(query->rtable) > 0 ? llast(query->rtable) : NULL;
+	RangeTblEntry *table = tableOf(query);
 	StringInfoData columns;
 	StringInfoData values;
 	ListCell   *cell;
 
+	if (table == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("view \"%s\" is not one of columns of a table", RelationGetRelationName(view))));
 	initStringInfo(&columns);
 	initStringInfo(&values);
 	foreach(cell, query->targetList)
@@ -313,11 +336,6 @@ insertStatement(Relation view)
 		TargetEntry *entry = lfirst_node(TargetEntry, cell);
 		Var		   *var = (Var *) entry->expr;
 
-		if (!IsA(var, Var) || rt_fetch(var->varno, query->rtable) != table ||
-			table->rtekind != RTE_RELATION)
-			ereport(ERROR,
-					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("view \"%s\" is not one of columns of a table", RelationGetRelationName(view))));
 		appendStringInfo(&columns, "%s%s", columns.len > 0 ? ", " : "",
 						 quote_identifier(get_attname(table->relid, var->varattno, false)));
 		appendStringInfo(&values, "%s%s", values.len > 0 ? ", " : "",
