@@ -24,7 +24,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(clock_gettime sleep CLOCK_MONOTONIC);
 
-plan skip_all => 'what comes of it depends on who is first: make torture' unless $ENV{SEED};
+plan skip_all => 'the random histories are run by make torture' unless $ENV{SEED};
 
 my $seed = $ENV{SEED} || 1;
 my $seconds = $ENV{SIZE} || 3;
