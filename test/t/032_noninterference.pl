@@ -114,8 +114,10 @@ sub play
 	my $attacker = Statements->new($dbh, %known, plan_shows => !$analyzed);
 	$dbh->disconnect;
 	my @statements = $attacker->session("round $seed.$round", $of_round);
-	my ($place) = $pair->compare(@statements);
+	my ($place, @differ) = $pair->compare(@statements);
 	return scalar grep { !/^(BEGIN|COMMIT|ROLLBACK|SAVEPOINT|RELEASE|SET|RESET)/ } @statements if !defined $place;
+	# to make it small takes longer than to find it
+	return ($place, join "\n", $statements[$place] =~ tr/\x01\x02//dr, '-- here:', $differ[0], '-- there:', $differ[1]) if $plant && $long;
 
 	my $fails = sub { $prepare->(); return ($pair->compare(@_))[0] };
 	@statements = Smaller::statements($fails, 7, @statements[ 0 .. $place ]);
