@@ -41,7 +41,7 @@ sub second_installation
 		my $how = $directory eq $bindir ? '-R' : '-Rs';
 		run_quietly("mkdir -p '$root$directory' && cp $how '$directory/.' '$root$directory/'");
 	}
-	run_quietly("find '$root' -name 'tenancy[-.]*' -delete");
+	run_quietly("find '$root' ! -type d -name 'tenancy[-.]*' -delete");
 	return $root;
 }
 
@@ -63,7 +63,7 @@ sub this_version
 sub tree_of
 {
 	my ($version, $from) = @_;
-	$from //= getcwd();
+	$from //= $ENV{BUILT} // getcwd();
 	my $tree = PostgreSQL::Test::Utils::tempdir();
 	run_quietly("cd '$from' && cp -Rp Makefile tenancy.control src sql '$tree'");
 	edit($tree, 'tenancy.control', sub { s/^default_version = .*$/default_version = '$version'/m })
