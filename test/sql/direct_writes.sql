@@ -51,10 +51,8 @@ WHERE c.relnamespace = 'tenancy'::regnamespace AND c.relkind IN ('r', 'v')
 	AND CASE WHEN privilege IN ('DELETE', 'TRUNCATE', 'TRIGGER') THEN has_table_privilege(c.oid, privilege)
 			 ELSE has_any_column_privilege(c.oid, privilege) END;
 SELECT has_schema_privilege('tenancy', 'CREATE');
-COPY tenancy.memberships FROM STDIN;
-\.
-COPY tenancy.organizations (name) FROM STDIN;
-\.
+\copy tenancy.memberships FROM '/dev/null'
+\copy tenancy.organizations (name) FROM '/dev/null'
 -- ... rows and rights are as they were
 RESET ROLE;
 SELECT (SELECT count(*) FROM tenancy.users), (SELECT count(*) FROM tenancy.organizations), (SELECT count(*) FROM tenancy.projects),
