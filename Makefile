@@ -206,11 +206,14 @@ ready-fuzz:
 
 # What npm brings stays in the examples' directories, as it would at a user's; all
 # of them need what the first has.
-ready-test-clients: install-here
-	@for example in node $(filter-out node,$(or $(TESTS),console postgraphile)); do \
-		test ! -e examples/$$example/package-lock.json || \
-			npm ci --prefix examples/$$example --ignore-scripts --no-audit --no-fund --loglevel=error || exit 1; \
-	done
+LOCKS = $(wildcard $(patsubst %,examples/%/package-lock.json,node $(filter-out node,$(or $(TESTS),console postgraphile))))
+BROUGHT = $(LOCKS:package-lock.json=node_modules/.package-lock.json)
+$(BROUGHT): %/node_modules/.package-lock.json: %/package-lock.json
+	@npm ci --prefix $* --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+ready-clients: $(BROUGHT)
+ready-test-clients: install-here ready-clients
 	@scripts/with-cluster test/clients $(TESTS)
 
 ready-demo: install-here
@@ -278,4 +281,4 @@ check-all:
 	keep-release test-recovery ready-test-recovery test-assert test-valgrind coverage lint-code \
 	ready-test-assert ready-test-valgrind ready-coverage ready-lint-code fuzz ready-fuzz \
 	test-settings test-sqlsmith test-cancels test-pooler ready-test-settings ready-test-sqlsmith \
-	ready-test-cancels ready-test-pooler test-clients ready-test-clients
+	ready-test-cancels ready-test-pooler test-clients ready-clients ready-test-clients
