@@ -683,7 +683,8 @@ AS $$
 	(12, 'SELECT', 'reads everything', 'read', '{SELECT}', false, 'row',
 		'SELECT FROM {table}'),
 	(13, 'SELECT', 'reads by a cursor', 'read', '{SELECT}', false, 'row',
-		'DECLARE tenancy_proof CURSOR FOR SELECT FROM {table} WHERE {column} = {theirs}; FETCH ALL FROM tenancy_proof'),
+		-- FETCH takes no snapshot and SPI changes the last one, which may not be the cursor's
+		'DECLARE tenancy_proof CURSOR FOR SELECT FROM {table} WHERE {column} = {theirs}; SELECT; FETCH ALL FROM tenancy_proof'),
 	(14, 'SELECT', 'lets a leaky function see', 'read', '{SELECT}', false, 'row',
 		'SELECT FROM {table} t WHERE pg_temp.tenancy_proof_leak(t.{column}::text, {theirs})'),
 	(15, 'SELECT', 'locks rows FOR UPDATE', 'write', '{SELECT,UPDATE}', false, 'row',

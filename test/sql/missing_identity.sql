@@ -64,8 +64,7 @@ SELECT counted_slowly();
 TABLE seen;
 COPY events TO STDOUT;
 COPY (SELECT FROM events) TO STDOUT;
-COPY events FROM STDIN;
-\.
+\copy events FROM '/dev/null'
 -- of statements that write, too: before a trigger, a constraint or a policy speaks
 INSERT INTO events VALUES (:'p1', 1);
 INSERT INTO plain SELECT amount FROM events;

@@ -268,7 +268,7 @@ SELECT proname, provolatile, proleakproof, proparallel, prosupport FROM pg_proc
 WHERE oid IN ('tenancy.can_view'::regproc, 'tenancy.can_edit'::regproc, 'tenancy.can_write'::regproc, 'tenancy.is_member'::regproc,
 			  'tenancy.viewable_projects'::regproc, 'tenancy.viewable_organizations'::regproc) ORDER BY 1;
 -- The support functions are the planner's only.
-SELECT tenancy._project_support(NULL::internal);
+DO $$ BEGIN PERFORM tenancy._project_support(NULL::internal); EXCEPTION WHEN OTHERS THEN RAISE WARNING '%', SQLERRM ~ '^cannot .*internal'; END $$;
 SET ROLE regress_planner_app;
 CREATE FUNCTION pg_temp.mine(uuid) RETURNS boolean LANGUAGE sql SUPPORT tenancy._project_support AS 'SELECT true';
 RESET ROLE;
