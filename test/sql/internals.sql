@@ -79,4 +79,36 @@ EXPLAIN (COSTS OFF) SELECT FROM internals_bloom;
 SELECT count(*) FROM internals_bloom;
 ROLLBACK;
 
+
+-- objects of another version than the library, or of none: nothing is read
+\c - :superuser
+SELECT format('SELECT tenancy.act_as(%L); SELECT tenancy.can_view(%L);', :'bob', :'p2') AS sees \gset
+\set VERBOSITY sqlstate
+BEGIN;
+UPDATE pg_extension SET extversion = '0.0.1' WHERE extname = 'tenancy';
+SAVEPOINT s;
+:sees
+ROLLBACK TO s;
+SELECT :'LAST_ERROR_MESSAGE' ~ 'its SQL objects are version 0.0.1$' AS said;
+UPDATE pg_extension SET extversion = '99.0' WHERE extname = 'tenancy';
+SAVEPOINT s;
+:sees
+ROLLBACK TO s;
+SELECT :'LAST_ERROR_MESSAGE' ~ 'its SQL objects are version 99.0$' AS said;
+UPDATE pg_extension SET extname = 'away' WHERE extname = 'tenancy';
+SAVEPOINT s;
+:sees
+ROLLBACK TO s;
+\echo :LAST_ERROR_MESSAGE
+ROLLBACK;
+
+-- whoever may read no views, as pg_dump for itself, is as signed in as anybody
+\c - :gateway
+SET restrict_nonsystem_relation_kind = 'view';
+BEGIN;
+SELECT tenancy.act_as(:'bob') \gset
+SELECT count(*) FROM events;
+SHOW restrict_nonsystem_relation_kind;
+SELECT FROM seen;
+ROLLBACK;
 \i :two_end

@@ -218,6 +218,8 @@ SELECT format($$SELECT count(*) AS plans, count(*) FILTER (WHERE own = report) A
 	'SELECT body FROM %%s s ORDER BY project_id, id LIMIT 3', 'SELECT body FROM %%s s WHERE project_id = ''%1$s'' AND body LIKE ''n%%%%'' ORDER BY id DESC LIMIT 1']) q) p$$, :'p1') AS same_plans \gset
 \c - :bi
 :same_plans;
+-- whatever the statistics of a few rows say
+SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_seqscan = off;
 SELECT p ~ 'notes_pkey' AS index_of_the_table, p ~ 'Index Cond: [(][(]project_id = ANY [(]tenancy.viewable_projects[(][)][)][)] AND' AS by_project,
 	   p ~ 'using projects_\w+ on projects' AS by_key
 FROM plan('SELECT project_name, organization_name, body FROM notes_report s WHERE id < 9') p;

@@ -76,12 +76,15 @@ sub answer
 		"BEGIN; DO \$\$ BEGIN PERFORM tenancy.act_as(id('$who')); END \$\$; $sql; COMMIT;");
 }
 
-# An open connection of the application, which survives errors.
+# An open connection of the application, which survives errors.  It may be open for
+# as long as a slow machine takes; each query has the time that a session has.
 sub session
 {
 	my ($node, $database) = @_;
-	return $node->background_psql($database, on_error_stop => 0,
+	my $session = $node->background_psql($database, on_error_stop => 0,
 		extra_params => [ '-U', 'regress_tap' ]);
+	$session->set_query_timer_restart;
+	return $session;
 }
 
 # Wait until something is true.

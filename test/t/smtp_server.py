@@ -50,7 +50,7 @@ class Handler:
         if address.startswith("refuse"):
             return f"550 5.1.1 <{address}>: no such user"
         if address.startswith("babble"):
-            return "550 " + "\u00e9no " * 100
+            return "550 " + "\u00e9no " * 200
         if address.startswith("later"):
             return "451 4.7.1 try again later"
         envelope.rcpt_tos.append(address)
