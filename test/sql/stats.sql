@@ -89,6 +89,7 @@ SELECT grown();
 -- what is kept, and what goes when there is no room
 SELECT sets > 0 AS sets, bytes > 0 AS bytes FROM tenancy.stats;
 SET tenancy.cache_size = '64kB';
+SET max_parallel_workers_per_gather = 0;	-- a worker counts what it keeps itself
 DO $$
 BEGIN
 	FOR i IN 1 .. 300 LOOP
@@ -99,6 +100,7 @@ END
 $$;
 SELECT evictions > 100 AS evicted, sets BETWEEN 1 AND 200 AS fewer, bytes <= 65536 AS fits FROM tenancy.stats;
 RESET tenancy.cache_size;
+RESET max_parallel_workers_per_gather;
 RESET ROLE;
 
 \set ECHO none
