@@ -106,7 +106,7 @@ COMMENT ON FUNCTION tenancy.set_project_member_level(uuid, uuid, tenancy.access_
 GRANT EXECUTE ON FUNCTION tenancy.set_project_member_level(uuid, uuid, tenancy.access_level) TO PUBLIC;
 
 -- False when there was nothing to end.
-CREATE FUNCTION tenancy._end_project_membership(organization uuid, project uuid, member uuid)
+CREATE FUNCTION tenancy._end_project_membership(project uuid, member uuid)
 RETURNS boolean
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -122,7 +122,7 @@ BEGIN
 	RETURN true;
 END
 $$;
-COMMENT ON FUNCTION tenancy._end_project_membership(uuid, uuid, uuid) IS
+COMMENT ON FUNCTION tenancy._end_project_membership(uuid, uuid) IS
 	'Ends a project membership and mends the switcher; false when there was none.';
 
 CREATE FUNCTION tenancy.remove_project_member(project uuid, member uuid)
@@ -141,7 +141,7 @@ BEGIN
 				  HINT = 'Use tenancy.leave_project().';
 	END IF;
 	PERFORM tenancy._refuse_owner(organization, member);
-	IF NOT tenancy._end_project_membership(organization, project, member) THEN
+	IF NOT tenancy._end_project_membership(project, member) THEN
 		RAISE EXCEPTION 'user does not exist'
 			USING ERRCODE = 'no_data_found';
 	END IF;
@@ -156,12 +156,10 @@ RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-	organization uuid;
 BEGIN
-	organization := tenancy._begin_change('project.view', project);
+	PERFORM tenancy._begin_change('project.view', project);
 
-	IF NOT tenancy._end_project_membership(organization, project, tenancy.current_user_id()) THEN
+	IF NOT tenancy._end_project_membership(project, tenancy.current_user_id()) THEN
 		RAISE EXCEPTION 'you have not been added to the project'
 			USING ERRCODE = 'object_not_in_prerequisite_state',
 				  HINT = 'You have access to it through the organization.';
