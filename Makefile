@@ -24,6 +24,7 @@ OBJS = \
 	src/accessmap.o \
 	src/execution.o \
 	src/identity.o \
+	src/distribution.o \
 	src/credential.o \
 	src/parse.o \
 	src/invalidation.o \

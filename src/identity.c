@@ -34,6 +34,7 @@
 
 #include "compat.h"
 #include "credential.h"
+#include "distribution.h"
 #include "identity.h"
 #include "invalidation.h"
 #include "privileged.h"
@@ -139,9 +140,8 @@ checkIdentity(char **newval, void **extra, GucSource source)
 		ParseClaim(*newval, &claim) && passOn(extra, &claim, sizeof(claim));
 }
 
-/* From now on IdentityRead() may answer something else. */
-static void
-mayHaveChanged(void)
+void
+IdentityMayHaveChanged(void)
 {
 	epoch++;
 }
@@ -150,14 +150,14 @@ static void
 assignProject(const char *newval, void *extra)
 {
 	currentProject = extra;
-	mayHaveChanged();
+	IdentityMayHaveChanged();
 }
 
 /* What the end of a transaction or savepoint brings back is no such change. */
 static void
 claimHasChanged(void)
 {
-	mayHaveChanged();
+	IdentityMayHaveChanged();
 	if (IsTransactionState())
 		changed = true;
 }
@@ -194,9 +194,8 @@ writeSetting(const char *name, const char *value, bool transactionOnly)
 	PG_END_TRY();
 }
 
-/* Was the value set by a statement of the present transaction? */
-static bool
-isOfThisTransaction(const struct config_generic *record)
+bool
+IdentityIsOfThisTransaction(const struct config_generic *record)
 {
 	return record->stack != NULL && record->stack->state != GUC_SAVE;
 }
@@ -211,7 +210,7 @@ static bool
 identityCounts(void)
 {
 	return identityClaim != NULL &&
-		(IsParallelWorker() || isOfThisTransaction(identityRecord) ||
+		(IsParallelWorker() || IdentityIsOfThisTransaction(identityRecord) ||
 		 identityClaim->series == series);
 }
 
@@ -219,7 +218,7 @@ static bool
 userCounts(void)
 {
 	return userClaim != NULL &&
-		(IsParallelWorker() || isOfThisTransaction(userRecord));
+		(IsParallelWorker() || IdentityIsOfThisTransaction(userRecord));
 }
 
 /* What was said for this transaction goes before what is session-wide. */
@@ -244,6 +243,8 @@ IdentityRead(Identity *who)
 {
 	const Claim *claim = currentClaim();
 
+	if (DistributionIsPossible && DistributionRead(who))
+		return;
 	if (claim == NULL)
 		IdentityReadRole(who);
 	else
@@ -273,7 +274,7 @@ IdentityEpoch(void)
 	if (unlikely(sessionUser != GetSessionUserId()))
 	{
 		sessionUser = GetSessionUserId();
-		mayHaveChanged();
+		IdentityMayHaveChanged();
 	}
 	return epoch;
 }
@@ -321,7 +322,7 @@ xactCallback(XactEvent event, void *arg)
 		case XACT_EVENT_COMMIT:
 		case XACT_EVENT_PREPARE:
 			changed = false;
-			mayHaveChanged();
+			IdentityMayHaveChanged();
 			break;
 		default:
 			break;
@@ -333,7 +334,7 @@ static void
 subxactCallback(SubXactEvent event, SubTransactionId mySubid,
 				SubTransactionId parentSubid, void *arg)
 {
-	mayHaveChanged();
+	IdentityMayHaveChanged();
 }
 
 void

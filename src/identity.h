@@ -41,6 +41,13 @@ extern void IdentityReadRole(Identity *who);
 /* Empties settings that no longer count, unless in parallel mode. */
 extern void IdentityDropEnded(void);
 
+/* From now on IdentityRead() may answer something else. */
+extern void IdentityMayHaveChanged(void);
+
+/* Was a setting's value set by a statement of the present transaction? */
+struct config_generic;
+extern bool IdentityIsOfThisTransaction(const struct config_generic *record);
+
 /* Rises whenever IdentityRead() may answer something else. */
 extern uint64 IdentityEpoch(void);
 

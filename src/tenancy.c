@@ -13,6 +13,7 @@
 #include "command.h"
 #include "commit.h"
 #include "compat.h"
+#include "distribution.h"
 #include "execution.h"
 #include "identity.h"
 #include "ingest.h"
@@ -32,6 +33,7 @@ _PG_init(void)
 	CommitInit();
 	AccessInit();
 	IdentityInit();
+	DistributionInit();
 	ExecutionInit();
 	SettingsInit();
 	CommandInit();
