@@ -161,6 +161,13 @@ RECOVERY = dump_restore upgrade $(basename $(notdir $(wildcard test/recovery/*.p
 ready-test-recovery: install-here
 	@TENANCY_ALL=1 scripts/with-cluster test/run $(or $(TESTS),$(RECOVERY))
 
+# Debian has no Citus: PG_CONFIG names a server that does.
+CITUS = $(basename $(notdir $(wildcard test/citus/*.pl)))
+ready-test-citus: install-here
+	@test -e '$(datadir)/extension/citus.control' || { \
+		echo 'Citus is not installed in the server of $(PG_CONFIG).  Build it from its sources, and name the server by PG_CONFIG.' >&2; exit 1; }
+	@scripts/with-cluster test/run $(or $(TESTS),$(CITUS))
+
 ready-test-sanitized:
 	@scripts/with-sanitizers test/run $(TESTS)
 
@@ -249,7 +256,7 @@ endif
 # From nothing: these install the Debian packages they lack, then read this
 # file again
 # ---------------------------------------------------------------------
-test test-recovery torture noninterference mutate test-sanitized demo demo-shell bench dist test-assert test-valgrind coverage lint-code fuzz test-settings test-sqlsmith test-cancels test-pooler test-clients:
+test test-recovery test-citus torture noninterference mutate test-sanitized demo demo-shell bench dist test-assert test-valgrind coverage lint-code fuzz test-settings test-sqlsmith test-cancels test-pooler test-clients:
 	@scripts/setup $@
 	@$(MAKE) --no-print-directory --silent ready-$@
 
@@ -279,7 +286,7 @@ check-all:
 	demo-shell bench installcheck dist deb test-deb release-check ready-dist ready-test-deb \
 	install-here ready-test ready-torture ready-noninterference ready-mutate ready-test-sanitized \
 	ready-demo ready-demo-shell ready-bench install-mailer uninstall-mailer list-scripts \
-	keep-release test-recovery ready-test-recovery test-assert test-valgrind coverage lint-code \
+	keep-release test-recovery ready-test-recovery test-citus ready-test-citus test-assert test-valgrind coverage lint-code \
 	ready-test-assert ready-test-valgrind ready-coverage ready-lint-code fuzz ready-fuzz \
 	test-settings test-sqlsmith test-cancels test-pooler ready-test-settings ready-test-sqlsmith \
 	ready-test-cancels ready-test-pooler test-clients ready-clients ready-test-clients
