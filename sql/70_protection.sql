@@ -40,6 +40,20 @@ END
 $$;
 COMMENT ON FUNCTION tenancy._check_column(regclass, name) IS 'Raises unless the relation can be protected by that column.';
 
+CREATE FUNCTION tenancy._is_distributed(relation regclass) RETURNS boolean
+LANGUAGE c STABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'tenancy_is_distributed';
+COMMENT ON FUNCTION tenancy._is_distributed(regclass) IS 'Is it a table of Citus''s?';
+
+-- On a Citus cluster the rows that foreign keys point to are on every node.
+CREATE FUNCTION tenancy._target(relation regclass, kind text) RETURNS regclass
+LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT coalesce(CASE WHEN tenancy._is_distributed(relation) THEN to_regclass('tenancy_citus.' || kind || 's') END,
+					('tenancy.' || kind || 's')::regclass)
+$$;
+COMMENT ON FUNCTION tenancy._target(regclass, text) IS 'What the column of a protected table refers to: projects or organizations.';
+
 -- NOT NULL, foreign key and index: made where missing, with a NOTICE each.
 CREATE FUNCTION tenancy._prepare_column(relation regclass, column_name name, target regclass) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
@@ -206,9 +220,7 @@ BEGIN
 				  DETAIL = 'It is part of a table that is not protected, which would show its rows.',
 				  HINT = 'Protect the table at the top.';
 	END IF;
-	PERFORM tenancy._prepare_column(relation, column_name,
-		CASE kind WHEN 'project' THEN 'tenancy.projects'::pg_catalog.regclass
-				  ELSE 'tenancy.organizations'::pg_catalog.regclass END);
+	PERFORM tenancy._prepare_column(relation, column_name, tenancy._target(relation, kind));
 	SELECT * INTO clauses FROM tenancy._policy_expressions(kind, column_name, visible_to, editable_by);
 	PERFORM tenancy._create_policies(relation, clauses.reading, clauses.inserting, clauses.changing);
 	PERFORM tenancy._revoke_rights(relation);

@@ -35,6 +35,7 @@ DECLARE
 	name text;
 	columns text;
 	command text;
+	propagates text;
 BEGIN
 	IF source IS NULL OR view_name IS NULL THEN
 		RAISE EXCEPTION 'source and view name must not be null' USING ERRCODE = 'null_value_not_allowed';
@@ -48,6 +49,11 @@ BEGIN
 	columns := (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FROM pg_attribute a
 				WHERE a.attrelid = source AND a.attnum > 0 AND NOT a.attisdropped
 				  AND a.attgenerated = '' AND a.attidentity = '');
+	-- Citus would make it on all nodes, and cannot; it is of use where COPY comes in
+	IF tenancy._is_distributed(source) THEN
+		propagates := current_setting('citus.enable_ddl_propagation');
+		PERFORM set_config('citus.enable_ddl_propagation', 'off', true);
+	END IF;
 	FOREACH command IN ARRAY ARRAY[
 		format('CREATE VIEW %s WITH (security_invoker = true) AS SELECT %s FROM %s', name, columns, source),
 		format('ALTER VIEW %s OWNER TO %I', name, (SELECT pg_get_userbyid(c.relowner) FROM pg_class c WHERE c.oid = source)),
@@ -62,6 +68,9 @@ BEGIN
 	) LOOP
 		EXECUTE command;
 	END LOOP;
+	IF propagates IS NOT NULL THEN
+		PERFORM set_config('citus.enable_ddl_propagation', propagates, true);
+	END IF;
 END
 $$;
 COMMENT ON FUNCTION tenancy.create_ingest_view(regclass, text) IS

@@ -205,51 +205,60 @@ $$;
 COMMENT ON FUNCTION tenancy._require_coordinator() IS 'Raises unless a superuser asks it on the coordinator of a Citus cluster.';
 
 -- Asked of each node, so it must not need the extension there.
-CREATE FUNCTION tenancy._node_problems(OUT node text, OUT problem text, OUT remedy text) RETURNS SETOF record
+CREATE FUNCTION tenancy._nodes(OUT node text, OUT is_worker boolean, OUT failure text, OUT state jsonb) RETURNS SETOF record
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-	question constant text := $sql$
-		SELECT json_build_object(
-			'version', (SELECT e.extversion FROM pg_extension e WHERE e.extname = 'tenancy'),
-			'available', (SELECT x.default_version FROM pg_available_extensions x WHERE x.name = 'tenancy'),
-			'preloaded', current_setting('shared_preload_libraries') ~ '\mtenancy\M')
-	$sql$;
-	ours constant text := (SELECT e.extversion FROM pg_extension e WHERE e.extname = 'tenancy');
-	answer record;
-	state jsonb;
 BEGIN
-	FOR answer IN
-		SELECT n.nodename, n.nodeport, n.groupid, r.success, r.result
-		FROM run_command_on_all_nodes(question) r
+	RETURN QUERY
+		SELECT format('%s:%s', n.nodename, n.nodeport), n.groupid <> 0,
+			   CASE WHEN NOT r.success THEN split_part(r.result, E'\n', 1) END,
+			   CASE WHEN r.success THEN r.result::jsonb END
+		FROM run_command_on_all_nodes($sql$
+			SELECT json_build_object(
+				'version', (SELECT e.extversion FROM pg_extension e WHERE e.extname = 'tenancy'),
+				'available', (SELECT x.default_version FROM pg_available_extensions x WHERE x.name = 'tenancy'),
+				'preloaded', current_setting('shared_preload_libraries') ~ '\mtenancy\M',
+				'applies', (SELECT count(*) FROM pg_trigger t
+							JOIN pg_class c ON c.oid = t.tgrelid AND c.relname ~ '^feed_\d+$'
+							JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname = 'tenancy_citus'
+							JOIN pg_proc f ON f.oid = t.tgfoid AND f.proname = '_apply_feed'
+							WHERE t.tgenabled IN ('O', 'A')),
+				'guarded', (SELECT count(*) FROM pg_trigger t JOIN pg_proc f ON f.oid = t.tgfoid AND f.proname = '_refuse_on_worker'
+							WHERE t.tgenabled IN ('O', 'A')),
+				'trusted', (SELECT json_agg(DISTINCT CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END)
+							FROM pg_parameter_acl p, aclexplode(p.paracl) a
+							WHERE p.parname ~ '^tenancy[.](user_id|identity)$' AND a.grantee <> 10),
+				'open', (SELECT json_agg(DISTINCT concat(h.address, '/' || h.netmask))
+						 FROM pg_hba_file_rules h
+						 WHERE h.type <> 'local' AND h.auth_method NOT IN ('reject', 'cert')
+						   AND h.address NOT IN ('127.0.0.1', '::1', 'samehost')
+						   AND h.netmask IS DISTINCT FROM '255.255.255.255' AND h.netmask IS DISTINCT FROM 'ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff'))
+			$sql$) r
 		JOIN pg_dist_node n ON n.nodeid = r.nodeid
-		ORDER BY n.nodeid
-	LOOP
-		node := format('%s:%s', answer.nodename, answer.nodeport);
-		IF NOT answer.success THEN
-			problem := format('it does not answer: %s', split_part(answer.result, E'\n', 1));
-			remedy := format('start it, or take it out of the cluster with SELECT citus_disable_node(%L, %s)', answer.nodename, answer.nodeport);
-			RETURN NEXT;
-			CONTINUE;
-		END IF;
-		state := answer.result;
-		IF state->>'version' IS NULL THEN
-			problem := 'it does not have the extension "tenancy"';
-			remedy := CASE WHEN state->>'available' IS NULL THEN format('install the files of version %s there, then CREATE EXTENSION tenancy CASCADE', ours)
-						   ELSE 'run CREATE EXTENSION tenancy CASCADE there' END;
-			RETURN NEXT;
-		ELSIF state->>'version' <> ours THEN
-			problem := format('it has version %s of the extension "tenancy", and the coordinator version %s', state->>'version', ours);
-			remedy := format('run ALTER EXTENSION tenancy UPDATE TO %L there', ours);
-			RETURN NEXT;
-		END IF;
-		IF NOT (state->>'preloaded')::boolean THEN
-			problem := 'the library of the extension "tenancy" is not in its shared_preload_libraries';
-			remedy := 'set shared_preload_libraries = ''citus, tenancy'' there, and restart it';
-			RETURN NEXT;
-		END IF;
-	END LOOP;
+		WHERE n.isactive OR n.groupid = 0
+		ORDER BY n.nodeid;
 END
+$$;
+COMMENT ON FUNCTION tenancy._nodes() IS 'What each node of a Citus cluster says of itself.';
+
+CREATE FUNCTION tenancy._node_problems(OUT node text, OUT problem text, OUT remedy text) RETURNS SETOF record
+LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT n.node, p.problem, p.remedy
+	FROM tenancy._nodes() n
+	CROSS JOIN (SELECT e.extversion AS version FROM pg_extension e WHERE e.extname = 'tenancy') ours
+	CROSS JOIN LATERAL (VALUES
+		(n.failure IS NOT NULL, format('it does not answer: %s', n.failure),
+		 format('start it, or take it out with SELECT citus_disable_node(%L, %s)', substring(n.node, '^(.*):'), substring(n.node, '[0-9]+$'))),
+		(n.state IS NOT NULL AND n.state->>'version' IS NULL, 'it does not have the extension "tenancy"',
+		 concat(CASE WHEN n.state->>'available' IS NULL THEN format('install the files of version %s there, and ', ours.version) END,
+				'run CREATE EXTENSION tenancy CASCADE there')),
+		(n.state->>'version' <> ours.version,
+		 format('it has version %s of the extension "tenancy", and the coordinator has version %s', n.state->>'version', ours.version),
+		 format('run ALTER EXTENSION tenancy UPDATE TO %L there', ours.version)),
+		(NOT (n.state->>'preloaded')::boolean, 'it does not preload the library of the extension "tenancy"',
+		 'set shared_preload_libraries = ''citus, tenancy'' there, and restart it')) p (found, problem, remedy)
+	WHERE p.found
 $$;
 COMMENT ON FUNCTION tenancy._node_problems() IS 'Why nodes of a Citus cluster cannot enforce what the coordinator promises.';
 
@@ -390,7 +399,7 @@ BEGIN
 		RAISE EXCEPTION 'relation "%" is not protected', relation
 			USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Call tenancy.protect() for it first.';
 	END IF;
-	IF EXISTS (SELECT FROM pg_dist_partition d WHERE d.logicalrelid = relation) THEN
+	IF tenancy._is_distributed(relation) THEN
 		RAISE EXCEPTION 'table "%" is distributed already', relation
 			USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Use Citus''s own functions to move or change its shards.';
 	END IF;
@@ -413,8 +422,8 @@ BEGIN
 
 	target := CASE protected.kind WHEN 'project' THEN 'projects' ELSE 'organizations' END;
 	-- the tables of one kind lie together, so that they can be joined
-	beside := (SELECT min(d.logicalrelid::regclass::text) FROM pg_dist_partition d
-			   JOIN tenancy.protected_tables t ON t.relation = d.logicalrelid AND t.kind = protected.kind);
+	beside := (SELECT min(t.relation::text) FROM tenancy.protected_tables t
+			   WHERE t.kind = protected.kind AND tenancy._is_distributed(t.relation));
 	-- what is done to all shards goes over one connection, as foreign keys need it
 	PERFORM set_config('citus.multi_shard_modify_mode', 'sequential', true);
 	FOR key IN SELECT c.conname FROM pg_constraint c

@@ -95,6 +95,12 @@ CREATE VIEW tenancy.lint_rules WITH (security_invoker = true) AS
 		('server_outdated', 'error', 'the server lacks repairs of row security'),
 		('statistics_view', 'error', 'the views of extended statistics are those from before CVE-2024-4317'),
 		('extension_outdated', 'warning', 'a newer version of an extension is installed on the server'),
+		('node_unfit', 'error', 'a node of the Citus cluster does not answer, lacks the extension, or has another version of it'),
+		('node_outside', 'error', 'a node of the Citus cluster has not what decides about access'),
+		('feed_incomplete', 'error', 'changes of access do not reach the other nodes'),
+		('worker_trusts', 'error', 'somebody may say on a worker who is acting'),
+		('worker_reachable', 'warning', 'a worker takes connections from others than single machines'),
+		('distributed_otherwise', 'warning', 'a protected table is distributed by another column than it is protected by'),
 		('altered', 'error', 'an object of the extension itself is not as it was made'),
 		('integrity', 'error', 'tenancy.check_integrity() finds something'),
 		('old_token', 'info', 'a project token has lived for more than a year'),
@@ -185,7 +191,7 @@ COMMENT ON FUNCTION tenancy._lint_data() IS 'Part of lint(): what is stored, and
 -- are seldom analyzed, so that nested loops look cheap and are not.
 CREATE FUNCTION tenancy.lint()
 RETURNS TABLE (rule text, severity text, object text, problem text, remedy text)
-LANGUAGE plpgsql STABLE PARALLEL SAFE
+LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp
 SET quote_all_identifiers = off
 SET enable_nestloop = off
@@ -204,6 +210,7 @@ BEGIN
 			  UNION ALL SELECT * FROM tenancy._lint_roles()
 			  UNION ALL SELECT * FROM tenancy._lint_settings()
 			  UNION ALL SELECT * FROM tenancy._lint_server((SELECT s.setting::integer FROM pg_settings s WHERE s.name = 'server_version_num'))
+			  UNION ALL SELECT * FROM tenancy._lint_cluster()
 			  UNION ALL SELECT 'altered', a.object, a.problem, a.remedy FROM tenancy._altered() a
 			  UNION ALL SELECT * FROM tenancy._lint_data()) f
 		LEFT JOIN tenancy.lint_rules r ON r.rule = f.rule

@@ -9,7 +9,8 @@ REVOKE ALL ON FUNCTION tenancy.act_as(uuid, boolean) FROM PUBLIC;
 
 -- The owner of a table protects it; the helpers run with the caller's rights.
 GRANT EXECUTE ON FUNCTION
-	tenancy._check_column(regclass, name), tenancy._prepare_column(regclass, name, regclass),
+	tenancy._check_column(regclass, name), tenancy._is_distributed(regclass), tenancy._target(regclass, text),
+	tenancy._prepare_column(regclass, name, regclass),
 	tenancy._drop_policies(regclass), tenancy._create_policies(regclass, text, text, text),
 	tenancy._revoke_rights(regclass), tenancy._unprotect(regclass), tenancy._policy_names(),
 	tenancy._policies(text, text, text),
@@ -27,7 +28,7 @@ GRANT EXECUTE ON FUNCTION
 	tenancy._lint_role(oid), tenancy._lint_protect(oid, text, name, tenancy.access_level, tenancy.access_level),
 	tenancy._lint_protected(), tenancy._lint_relations(), tenancy._lint_tables(), tenancy._lint_keys(), tenancy._lint_policies(),
 	tenancy._lint_views(), tenancy._lint_functions(), tenancy._lint_replication(), tenancy._lint_reach(), tenancy._lint_roles(),
-	tenancy._lint_settings(), tenancy._lint_outside(), tenancy._lint_server(integer), tenancy._lint_data(),
+	tenancy._lint_settings(), tenancy._lint_outside(), tenancy._lint_server(integer), tenancy._lint_data(), tenancy._lint_cluster(), tenancy._has_citus(), tenancy._fed_tables(),
 	tenancy._minimum_server(integer), tenancy._shape(), tenancy._installed_shape(), tenancy._altered()
 	TO PUBLIC;
 

@@ -26,9 +26,11 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/parallel.h"
+#include "access/stratnum.h"
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_namespace.h"
 #include "common/hmac.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
@@ -39,6 +41,7 @@
 #include "tcop/pquery.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/portal.h"
 #include "utils/rel.h"
@@ -102,6 +105,42 @@ static ExecutorRun_hook_type previousRun = NULL;
 static ExecutorEnd_hook_type previousEnd = NULL;
 
 PG_FUNCTION_INFO_V1(tenancy_note_change);
+PG_FUNCTION_INFO_V1(tenancy_is_distributed);
+
+/* ---- tables ---- */
+
+/* DistributionHasTable -- is it in Citus's own catalog? */
+bool
+DistributionHasTable(Oid relid)
+{
+	Oid			catalog = get_relname_relid("pg_dist_partition", PG_CATALOG_NAMESPACE);
+	Oid			index = get_relname_relid("pg_dist_partition_logical_relid_index", PG_CATALOG_NAMESPACE);
+	Relation	rel;
+	ScanKeyData key;
+	SysScanDesc scan;
+	bool		found;
+
+	if (!OidIsValid(catalog))
+		return false;
+	rel = table_open(catalog, AccessShareLock);
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
+	scan = systable_beginscan(rel, index, OidIsValid(index), NULL, 1, &key);
+	found = HeapTupleIsValid(systable_getnext(scan));
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return found;
+}
+
+/*
+ * tenancy_is_distributed -- the same for SQL.
+ *
+ * tenancy._is_distributed(relation regclass) → boolean.
+ */
+Datum
+tenancy_is_distributed(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(DistributionHasTable(PG_GETARG_OID(0)));
+}
 
 /* ---- the secret ---- */
 

@@ -18,4 +18,6 @@ extern bool DistributionIsPossible;
  */
 extern bool DistributionRead(Identity *who);
 
+extern bool DistributionHasTable(Oid relid);
+
 #endif							/* TENANCY_DISTRIBUTION_H */

@@ -42,6 +42,7 @@
 #include "utils/uuid.h"
 
 #include "compat.h"
+#include "distribution.h"
 #include "ingest.h"
 
 #define ROWS_AT_ONCE	1000
@@ -315,9 +316,12 @@ tableOf(Query *query)
 	return table;
 }
 
-/* The statement for a view of some columns of one table, as its query has them. */
+/*
+ * The beginning of the statement for a view of some columns of one table, as its
+ * query has them; with that table, and the view's names for the columns.
+ */
 static char *
-insertStatement(Relation view)
+insertStatement(Relation view, Oid *target, char **names)
 {
 	Query	   *query = get_view_query(view);
 	RangeTblEntry *table = tableOf(query);
@@ -341,32 +345,32 @@ insertStatement(Relation view)
 		appendStringInfo(&values, "%s%s", values.len > 0 ? ", " : "",
 						 quote_identifier(NameStr(TupleDescAttr(RelationGetDescr(view), entry->resno - 1)->attname)));
 	}
-	return psprintf("INSERT INTO %s (%s) SELECT %s FROM " GATHERED,
+	*target = table->relid;
+	*names = values.data;
+	return psprintf("INSERT INTO %s (%s)",
 					quote_qualified_identifier(get_namespace_name(get_rel_namespace(table->relid)),
 											   get_rel_name(table->relid)),
-					columns.data, values.data);
+					columns.data);
 }
 
 static void
 prepare(Gathering *gathering, Relation view)
 {
-	SPIPlanPtr	plan = SPI_prepare(insertStatement(view), 0, NULL);
+	Oid			target;
+	char	   *names;
+	char	   *into = insertStatement(view, &target, &names);
+	SPIPlanPtr	plan = SPI_prepare(psprintf("%s SELECT %s FROM " GATHERED, into, names), 0, NULL);
 
 	if (plan == NULL || SPI_keepplan(plan) != 0)
 		elog(ERROR, "could not prepare an insertion: %s", SPI_result_code_string(SPI_result));
 	gathering->plan = plan;
 }
 
-static void
-insertGathered(Gathering *gathering, Relation view)
+static int
+insertHere(Gathering *gathering, Relation view)
 {
 	EphemeralNamedRelation gathered;
-	int			result;
 
-	if (gathering->nrows == 0)
-		return;
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "SPI_connect failed");
 	gathered = palloc0(sizeof(EphemeralNamedRelationData));
 	gathered->md.name = GATHERED;
 	gathered->md.reliddesc = InvalidOid;
@@ -378,7 +382,57 @@ insertGathered(Gathering *gathering, Relation view)
 		elog(ERROR, "SPI_register_relation failed");
 	if (gathering->plan == NULL)
 		prepare(gathering, view);
-	result = SPI_execute_plan(gathering->plan, NULL, NULL, false, 0);
+	return SPI_execute_plan(gathering->plan, NULL, NULL, false, 0);
+}
+
+/*
+ * Citus sends rows that a SELECT has found by COPY, which row security refuses.
+ * It sends VALUES as they are.
+ */
+static int
+insertIntoShards(Gathering *gathering, const char *into)
+{
+	int			width = gathering->desc->natts;
+	int			n = 0;
+	Oid		   *types = palloc(gathering->nrows * width * sizeof(Oid));
+	Datum	   *values = palloc(gathering->nrows * width * sizeof(Datum));
+	bool	   *isnull = palloc(gathering->nrows * width * sizeof(bool));
+	char	   *nulls = palloc(gathering->nrows * width);
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(gathering->desc, &TTSOpsMinimalTuple);
+	StringInfoData statement;
+
+	initStringInfo(&statement);
+	appendStringInfo(&statement, "%s VALUES ", into);
+	while (tuplestore_gettupleslot(gathering->rows, true, true, slot))
+	{
+		heap_deform_tuple(ExecCopySlotHeapTuple(slot), gathering->desc, &values[n], &isnull[n]);
+		for (int i = 0; i < width; i++, n++)
+		{
+			types[n] = TupleDescAttr(gathering->desc, i)->atttypid;
+			nulls[n] = isnull[n] ? 'n' : ' ';
+			appendStringInfo(&statement, "%s$%d", i > 0 ? ", " : n > 0 ? "), (" : "(", n + 1);
+		}
+	}
+	appendStringInfoChar(&statement, ')');
+	ExecDropSingleTupleTableSlot(slot);
+	return SPI_execute_with_args(statement.data, n, types, values, nulls, false, 0);
+}
+
+static void
+insertGathered(Gathering *gathering, Relation view)
+{
+	Oid			target;
+	char	   *names;
+	char	   *into;
+	int			result;
+
+	if (gathering->nrows == 0)
+		return;
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	into = gathering->plan == NULL ? insertStatement(view, &target, &names) : NULL;
+	result = into != NULL && DistributionHasTable(target) ?
+		insertIntoShards(gathering, into) : insertHere(gathering, view);
 	if (result != SPI_OK_INSERT)
 		elog(ERROR, "could not insert rows: %s", SPI_result_code_string(result));
 	if (SPI_finish() != SPI_OK_FINISH)
