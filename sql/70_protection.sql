@@ -49,7 +49,9 @@ COMMENT ON FUNCTION tenancy._is_distributed(regclass) IS 'Is it a table of Citus
 CREATE FUNCTION tenancy._target(relation regclass, kind text) RETURNS regclass
 LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT coalesce(CASE WHEN tenancy._is_distributed(relation) THEN to_regclass('tenancy_citus.' || kind || 's') END,
+	-- a partition that has just been made is not distributed yet
+	SELECT coalesce(CASE WHEN tenancy._is_distributed(relation)
+							  OR EXISTS (SELECT FROM pg_partition_ancestors(relation) a WHERE tenancy._is_distributed(a)) THEN to_regclass('tenancy_citus.' || kind || 's') END,
 					('tenancy.' || kind || 's')::regclass)
 $$;
 COMMENT ON FUNCTION tenancy._target(regclass, text) IS 'What the column of a protected table refers to: projects or organizations.';

@@ -334,6 +334,10 @@ DECLARE
 BEGIN
 	PERFORM tenancy._require_coordinator();
 	PERFORM tenancy._require_nodes();
+	-- to nodes that have come since
+	IF to_regclass('tenancy_citus.feed') IS NOT NULL THEN
+		PERFORM replicate_reference_tables('block_writes');
+	END IF;
 	-- nobody changes what is being copied
 	FOREACH target IN ARRAY tenancy._fed_tables() LOOP
 		EXECUTE format('LOCK TABLE tenancy.%I IN SHARE ROW EXCLUSIVE MODE', target);
@@ -430,11 +434,95 @@ BEGIN
 			   WHERE c.conrelid = relation AND c.contype = 'f' AND c.confrelid = format('tenancy.%I', target)::regclass LOOP
 		EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', relation, key.conname);
 	END LOOP;
-	PERFORM create_distributed_table(relation, protected.column_name::text, colocate_with => coalesce(beside, 'none'));
+	-- before, since Citus adds none to a partitioned table that is distributed
+	PERFORM set_config('citus.enable_local_reference_table_foreign_keys', 'off', true);
 	EXECUTE format('ALTER TABLE %s ADD FOREIGN KEY (%I) REFERENCES tenancy_citus.%I ON DELETE CASCADE',
 				   relation, protected.column_name, target);
+	PERFORM create_distributed_table(relation, protected.column_name::text, colocate_with => coalesce(beside, 'none'));
 	RAISE NOTICE 'column "%" of table "%" now references "tenancy_citus.%"', protected.column_name, relation, target;
 END
 $$;
 COMMENT ON FUNCTION tenancy.distribute_table(regclass) IS 'Distributes a protected table by the column that it is protected by, over the nodes of a Citus cluster; for superusers, on the coordinator.';
 REVOKE ALL ON FUNCTION tenancy.distribute_table(regclass) FROM PUBLIC;
+
+-- ---------------------------------------------------------------------
+-- Proof on a distributed table: other nodes do not see synthetic organizations
+-- before they are committed, so it is tried with users and rows that there are.
+-- ---------------------------------------------------------------------
+
+CREATE FUNCTION tenancy._proof_distributed(role regrole, relation regclass, kind text, column_name name, visible_to tenancy.access_level)
+RETURNS TABLE (command text, attempt text, isolated boolean, detail text)
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	path constant text := tenancy._proof_path(_proof_distributed.role);
+	held uuid[];
+	somebody uuid;
+	reached uuid[];
+	foreign_id uuid;
+	due bigint;
+	changeable name;
+	try record;
+	affected bigint;
+	answer text;
+	state text;
+BEGIN
+	EXECUTE format('SELECT array_agg(DISTINCT %I) FROM %s', column_name, relation) INTO held;
+	-- somebody who reaches some of what is there, and not all
+	SELECT c.user_id, c.reached, (SELECT h FROM unnest(held) h WHERE h <> ALL (c.reached) LIMIT 1)
+	INTO somebody, reached, foreign_id
+	FROM (SELECT a.user_id, array_agg(DISTINCT a.id) AS reached
+		  FROM (SELECT x.user_id, CASE kind WHEN 'project' THEN x.project_id ELSE x.organization_id END AS id
+				FROM tenancy.access x
+				WHERE (x.project_id IS NULL) = (kind = 'organization') AND x.level >= visible_to) a
+		  WHERE a.id = ANY (held)
+		  GROUP BY a.user_id) c
+	WHERE NOT held <@ c.reached
+	LIMIT 1;
+	IF somebody IS NULL THEN
+		RETURN QUERY SELECT NULL::text, 'anybody: any attempt', NULL::boolean,
+							'it is distributed, and nobody who reaches some of its rows, and not all, is there to try it as';
+		RETURN;
+	END IF;
+	EXECUTE format('SELECT count(*) FROM %s WHERE %I = ANY ($1)', relation, column_name) USING reached INTO due;
+	changeable := (SELECT a.attname FROM pg_attribute a
+				   WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' AND a.attidentity = ''
+					 AND a.attname <> column_name ORDER BY a.attnum DESC LIMIT 1);
+	FOR try IN SELECT * FROM (VALUES
+		(NULL, 'SELECT', 'nobody: reads everything', 'SELECT count(*) FROM %1$s', 0::bigint),
+		(somebody, 'SELECT', 'a user: reads everything, and finds what is theirs', 'SELECT count(*) FROM %1$s', due),
+		(somebody, 'SELECT', 'a user: reads', 'SELECT count(*) FROM %1$s WHERE %2$I = %3$L', 0),
+		(somebody, 'SELECT', 'a user: locks rows FOR UPDATE', 'SELECT count(*) FROM (SELECT FROM %1$s WHERE %2$I = %3$L FOR UPDATE) x', 0),
+		(somebody, 'UPDATE', 'a user: updates', 'UPDATE %1$s SET %4$I = %4$I WHERE %2$I = %3$L', 0),
+		(somebody, 'DELETE', 'a user: deletes', 'DELETE FROM %1$s WHERE %2$I = %3$L', 0),
+		(somebody, 'INSERT', 'a user: inserts', 'INSERT INTO %1$s (%2$I) VALUES (%3$L)', -1),
+		(NULL, 'INSERT', 'nobody: inserts', 'INSERT INTO %1$s (%2$I) VALUES (%3$L)', -1)) v (who, command, attempt, statement, due) LOOP
+		affected := NULL; answer := NULL; state := NULL;
+		BEGIN
+			PERFORM tenancy.act_as(try.who);
+			SELECT r.affected, r.answer INTO affected, answer
+			FROM tenancy._run_as(role, path, format(try.statement, relation, column_name, foreign_id, changeable)) r;
+			RAISE EXCEPTION SQLSTATE 'TN0OK';
+		EXCEPTION WHEN OTHERS THEN
+			state := SQLSTATE;
+			detail := SQLERRM;
+		END;
+		command := try.command;
+		attempt := try.attempt;
+		-- policies are asked before constraints
+		isolated := CASE WHEN state = '42501' THEN true
+						 WHEN try.command = 'INSERT' AND state LIKE '23%' THEN false
+						 WHEN state <> 'TN0OK' THEN NULL
+						 ELSE CASE try.command WHEN 'SELECT' THEN answer::bigint ELSE affected END = try.due END;
+		detail := CASE WHEN state = '42501' THEN 'refused: ' || detail
+					   WHEN isolated IS FALSE AND state <> 'TN0OK' THEN 'not refused by a policy: ' || detail
+					   WHEN state <> 'TN0OK' THEN 'could not be tried: ' || detail
+					   WHEN try.command = 'SELECT' THEN format('%s rows, as there should be %s', answer, try.due)
+					   ELSE format('%s rows', affected) END;
+		RETURN NEXT;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION tenancy._proof_distributed(regrole, regclass, text, name, tenancy.access_level) IS
+	'Tries on a distributed table, as a role, what isolation forbids, with users and rows that there are; undoes it.';

@@ -1369,6 +1369,10 @@ BEGIN
 				RETURN QUERY SELECT t.relation, NULL::text, 'anybody: any attempt', NULL::boolean, 'it cannot be told which column says whose a row is';
 				CONTINUE;
 			END IF;
+			IF tenancy._is_distributed(t.relation) THEN
+				RETURN QUERY SELECT t.relation, f.* FROM tenancy._proof_distributed(prove_isolation.role, t.relation, t.kind, t.column_name, t.visible_to) f;
+				CONTINUE;
+			END IF;
 			view := NULL;
 			BEGIN
 				RETURN QUERY SELECT t.relation, f.* FROM tenancy._proof_table(prove_isolation.role, t.relation, t.kind, t.column_name, t.visible_to, t.editable_by) f;

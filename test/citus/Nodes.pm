@@ -23,9 +23,9 @@ shared_preload_libraries = 'citus, tenancy'
 max_prepared_transactions = 50
 citus.shard_count = 8
 citus.recover_2pc_interval = 1s
-# the repairs of row security are tested elsewhere
 log_min_messages = warning
 CONF
+		$node->append_conf('postgresql.conf', "citus.local_hostname = '" . $node->host . "'");
 		$node->start;
 		$node->safe_psql('postgres', 'CREATE EXTENSION citus');
 		push @nodes, $node;
