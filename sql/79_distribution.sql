@@ -177,6 +177,39 @@ END
 $$;
 COMMENT ON FUNCTION tenancy._refuse_on_worker() IS 'Trigger: keeps a worker''s copy what it is.';
 
+-- Citus forgets AS RESTRICTIVE when it makes a policy on a shard, and wherever else
+-- it makes a table anew; as permissive ones the floors would open what they close.
+CREATE FUNCTION tenancy._keep_floors() RETURNS event_trigger
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	lost record;
+BEGIN
+	IF NOT tenancy._has_citus() THEN
+		RETURN;
+	END IF;
+	FOR lost IN
+		SELECT p.polname, p.polrelid::regclass AS relation, f.command,
+			   pg_get_expr(p.polqual, p.polrelid) AS condition, pg_get_expr(p.polwithcheck, p.polrelid) AS new_row
+		FROM pg_event_trigger_ddl_commands() c
+		JOIN pg_policy p ON c.classid = 'pg_policy'::regclass AND c.objid = p.oid AND p.polpermissive
+		JOIN (VALUES ('tenancy_floor', 'ALL'), ('tenancy_floor_update', 'UPDATE'), ('tenancy_floor_delete', 'DELETE')) f (name, command)
+			ON f.name = p.polname
+	LOOP
+		EXECUTE format('DROP POLICY %I ON %s', lost.polname, lost.relation);
+		EXECUTE format('CREATE POLICY %I ON %s AS RESTRICTIVE FOR %s TO PUBLIC', lost.polname, lost.relation, lost.command)
+			|| coalesce(' USING (' || lost.condition || ')', '')
+			|| coalesce(' WITH CHECK (' || lost.new_row || ')', '');
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION tenancy._keep_floors() IS 'Event trigger: keeps the floors of protected tables restrictive on a Citus cluster.';
+
+CREATE EVENT TRIGGER tenancy_keep_floors ON ddl_command_end
+	WHEN TAG IN ('CREATE POLICY')
+	EXECUTE FUNCTION tenancy._keep_floors();
+COMMENT ON EVENT TRIGGER tenancy_keep_floors IS 'Keeps the floors of protected tables restrictive on a Citus cluster.';
+
 -- ---------------------------------------------------------------------
 -- Are the nodes fit?
 -- ---------------------------------------------------------------------
@@ -223,6 +256,9 @@ BEGIN
 							JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname = 'tenancy_citus'
 							JOIN pg_proc f ON f.oid = t.tgfoid AND f.proname = '_apply_feed'
 							WHERE t.tgenabled IN ('O', 'A')),
+				'floors', (SELECT count(*) FROM pg_policy p WHERE p.polname ~ '^tenancy_floor' AND p.polpermissive),
+				'open_shards', (SELECT count(*) FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid
+								WHERE p.polname = 'tenancy_floor' AND NOT (c.relrowsecurity AND c.relforcerowsecurity)),
 				'guarded', (SELECT count(*) FROM pg_trigger t JOIN pg_proc f ON f.oid = t.tgfoid AND f.proname = '_refuse_on_worker'
 							WHERE t.tgenabled IN ('O', 'A')),
 				'trusted', (SELECT json_agg(DISTINCT CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END)

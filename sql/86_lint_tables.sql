@@ -248,7 +248,7 @@ AS $$
 				THEN format('ALTER TABLE %s ADD FOREIGN KEY (%I) REFERENCES %s ON DELETE CASCADE;', t.relation::regclass, t.column_name, g.target)
 				ELSE format('ALTER TABLE %s VALIDATE CONSTRAINT %I;', t.relation::regclass, k.conname) END
 	FROM protected t
-	CROSS JOIN LATERAL (SELECT tenancy._target(t.relation, t.kind) AS target) g
+	CROSS JOIN LATERAL (SELECT tenancy._target(t.relation, t.kind) AS target OFFSET 0) g
 	LEFT JOIN LATERAL (SELECT c.conname, c.convalidated FROM pg_constraint c
 					   WHERE c.contype = 'f' AND c.conrelid = t.relation AND c.confrelid = g.target AND t.attnum = ANY (c.conkey)
 					   ORDER BY c.convalidated DESC LIMIT 1) k ON true

@@ -36,6 +36,15 @@ BEGIN
 		JOIN pg_dist_node d ON d.nodeid = r.nodeid
 		WHERE r.success AND r.result IS DISTINCT FROM (SELECT c.generation::text FROM tenancy.cluster c);
 	RETURN QUERY
+		SELECT 'shard_open', 'node ' || n.node, p.problem, p.remedy
+		FROM tenancy._nodes() n
+		CROSS JOIN LATERAL (VALUES
+			((n.state->>'floors')::integer > 0, 'floors of protected tables are permissive there, and open what they should close',
+			 '-- ALTER EVENT TRIGGER tenancy_keep_floors ENABLE there, then protect() the tables anew'),
+			((n.state->>'open_shards')::integer > 0, 'row security of shards of protected tables is off, or does not bind their owner',
+			 '-- ALTER TABLE … ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY, of the distributed table')) p (found, problem, remedy)
+		WHERE p.found;
+	RETURN QUERY
 		SELECT 'feed_incomplete', 'table tenancy.' || t.name, 'its changes do not reach the other nodes', 'SELECT tenancy.distribute();'
 		FROM unnest(tenancy._fed_tables()) t (name)
 		WHERE 4 <> (SELECT count(*) FROM pg_trigger g

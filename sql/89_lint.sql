@@ -97,6 +97,7 @@ CREATE VIEW tenancy.lint_rules WITH (security_invoker = true) AS
 		('extension_outdated', 'warning', 'a newer version of an extension is installed on the server'),
 		('node_unfit', 'error', 'a node of the Citus cluster does not answer, lacks the extension, or has another version of it'),
 		('node_outside', 'error', 'a node of the Citus cluster has not what decides about access'),
+		('shard_open', 'error', 'shards of a protected table are not protected like it'),
 		('feed_incomplete', 'error', 'changes of access do not reach the other nodes'),
 		('worker_trusts', 'error', 'somebody may say on a worker who is acting'),
 		('worker_reachable', 'warning', 'a worker takes connections from others than single machines'),
