@@ -38,12 +38,10 @@
 #include "libpq/libpq-be.h"
 #include "miscadmin.h"
 #include "nodes/extensible.h"
-#include "tcop/pquery.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
-#include "utils/portal.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -97,12 +95,10 @@ static struct config_generic *claimRecord;
 static Sent sent;
 static bool sending = false;	/* the setting is meant for other nodes */
 static bool changedHere = false;	/* this transaction has changed access */
-static QueryDesc *began = NULL;	/* an implicit transaction block was, for it */
 static int	running = 0;		/* distributed queries, one in the other */
 
 static ExecutorStart_hook_type previousStart = NULL;
 static ExecutorRun_hook_type previousRun = NULL;
-static ExecutorEnd_hook_type previousEnd = NULL;
 
 PG_FUNCTION_INFO_V1(tenancy_note_change);
 PG_FUNCTION_INFO_V1(tenancy_is_distributed);
@@ -414,36 +410,26 @@ isDistributed(const QueryDesc *query)
 }
 
 /*
- * Is this the whole of a statement that a client sent outside a transaction
- * block?  What is inside of functions, procedures and DO is one to Citus anyway.
+ * Citus sends settings, and begins transactions that only read, in transaction
+ * blocks only.  Elsewhere this is the block that the server makes around several
+ * statements of one message, for as long as Citus looks: COMMIT in a procedure
+ * must not meet it.
  */
 static bool
-isWholeStatement(const QueryDesc *query)
+beginBlock(void)
 {
-	const PlannedStmt *first;
+	bool		begins = !IsTransactionBlock();
 
-	if (ActivePortal == NULL || ActivePortal->stmts == NIL ||
-		(ActivePortal->visible && ActivePortal->name[0] != '\0'))
-		return false;
-	first = linitial_node(PlannedStmt, ActivePortal->stmts);
-	return first == query->plannedstmt ||
-		(first->utilityStmt != NULL &&
-		 (IsA(first->utilityStmt, CopyStmt) || IsA(first->utilityStmt, ExplainStmt) ||
-		  IsA(first->utilityStmt, CreateTableAsStmt)));
+	if (begins)
+		BeginImplicitTransactionBlock();
+	return begins;
 }
 
-/*
- * Citus sends settings in transaction blocks only.  This is the one that the
- * server makes around several statements of one message; it ends with the query.
- */
 static void
-beginBlock(QueryDesc *query)
+endBlock(bool begun)
 {
-	if (!IsTransactionBlock() && isWholeStatement(query))
-	{
-		BeginImplicitTransactionBlock();
-		began = query;
-	}
+	if (begun)
+		EndImplicitTransactionBlock();
 }
 
 /* Hand a setting to Citus, which alone knows its connections. */
@@ -451,6 +437,7 @@ static void
 propagate(const char *value)
 {
 	int			level = NewGUCNestLevel();
+	bool		begun = beginBlock();
 	char	   *command = psprintf("SET LOCAL tenancy.claim = %s", quote_literal_cstr(value));
 
 	(void) set_config_option(PROPAGATE, "local", PGC_USERSET, PGC_S_SESSION,
@@ -468,6 +455,7 @@ propagate(const char *value)
 	PG_FINALLY();
 	{
 		sending = false;
+		endBlock(begun);
 	}
 	PG_END_TRY();
 	/* here it is not set: who acts in this session is known to it */
@@ -489,7 +477,7 @@ isSomebody(const Identity *who)
  * claim has to do for as long as it counts.
  */
 static void
-sendIdentity(QueryDesc *query)
+sendIdentity(void)
 {
 	Identity	who;
 	Cluster		cluster;
@@ -513,7 +501,6 @@ sendIdentity(QueryDesc *query)
 				 errhint("Commit first.")));
 	if (!readCluster(&cluster))
 		return;
-	beginBlock(query);
 	now = GetCurrentTimestamp();
 	if (sent.valid && sent.user == GetUserId() && memcmp(&sent.who, &who, sizeof(who)) == 0 &&
 		(running > 0 || now - sent.at < FRESH * USECS_PER_SEC))
@@ -530,7 +517,7 @@ executorStart(QueryDesc *queryDesc, int eflags)
 {
 	/* whoever bypasses row security does so on all nodes, whoever acts */
 	if (!IsParallelWorker() && isDistributed(queryDesc) && !has_bypassrls_privilege(GetUserId()))
-		sendIdentity(queryDesc);
+		sendIdentity();
 	if (previousStart)
 		previousStart(queryDesc, eflags);
 	else
@@ -549,11 +536,14 @@ run(EXECUTOR_RUN_PARAMETERS)
 static void
 executorRun(EXECUTOR_RUN_PARAMETERS)
 {
+	bool		begun;
+
 	if (!isDistributed(queryDesc))
 	{
 		run(EXECUTOR_RUN_ARGUMENTS);
 		return;
 	}
+	begun = sent.valid && beginBlock();
 	running++;
 	PG_TRY();
 	{
@@ -562,24 +552,9 @@ executorRun(EXECUTOR_RUN_PARAMETERS)
 	PG_FINALLY();
 	{
 		running--;
+		endBlock(begun);
 	}
 	PG_END_TRY();
-}
-
-static void
-executorEnd(QueryDesc *queryDesc)
-{
-	bool		ends = began == queryDesc;
-
-	if (previousEnd)
-		previousEnd(queryDesc);
-	else
-		standard_ExecutorEnd(queryDesc);
-	if (ends)
-	{
-		EndImplicitTransactionBlock();
-		began = NULL;
-	}
 }
 
 /* ---- transactions ---- */
@@ -591,7 +566,6 @@ xactCallback(XactEvent event, void *arg)
 		return;
 	sent.valid = false;
 	changedHere = false;
-	began = NULL;
 }
 
 /* What was set in it is gone on some connections, or not repeated on new ones. */
@@ -633,8 +607,6 @@ DistributionInit(void)
 	ExecutorStart_hook = executorStart;
 	previousRun = ExecutorRun_hook;
 	ExecutorRun_hook = executorRun;
-	previousEnd = ExecutorEnd_hook;
-	ExecutorEnd_hook = executorEnd;
 	RegisterXactCallback(xactCallback, NULL);
 	RegisterSubXactCallback(subxactCallback, NULL);
 }

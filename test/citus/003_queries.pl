@@ -23,6 +23,8 @@ CREATE TABLE log (project_id uuid NOT NULL, n integer NOT NULL, body text DEFAUL
 CREATE TABLE prices (organization_id uuid PRIMARY KEY, amount integer);
 SELECT tenancy.protect('log'), tenancy.protect_by_organization('prices');
 INSERT INTO prices VALUES (id('acme'), 5);
+INSERT INTO tenancy.organizations (id, name, owner_id, plan) VALUES (id('evil'), 'evil', id('eve'), 'enterprise');
+INSERT INTO tenancy.projects (id, organization_id, name) VALUES (id('theirs'), id('evil'), 'theirs');
 SELECT tenancy.create_ingest_view('events', 'events_in');
 SELECT tenancy.distribute();
 SELECT tenancy.distribute_table('events'), tenancy.distribute_table('log'), tenancy.distribute_table('prices');
@@ -112,6 +114,9 @@ SQL
 my $wide = "DO \$\$ BEGIN PERFORM tenancy.act_as(id('mia'), true); END \$\$;";
 is(ask($coordinator, 'postgres', "$wide CALL in_steps(NULL)"), '12/2', 'a procedure that commits');
 is(dba('SELECT count(*) FROM log WHERE n BETWEEN 501 AND 502'), '2', 'has committed');
+is(ask($coordinator, 'postgres', "$wide DO \$\$ DECLARE c refcursor; n integer; BEGIN OPEN c FOR SELECT e.n FROM events e ORDER BY e.n; FETCH c INTO n; INSERT INTO log VALUES (id('open'), 700 + n); COMMIT; RAISE EXCEPTION 'later'; END \$\$;") =~ /later/ && dba('SELECT count(*) FROM log WHERE n = 701'), '1',
+	'COMMIT with an open cursor commits');
+is(ask($coordinator, 'postgres', "$wide SET client_min_messages = error; CREATE FUNCTION pg_temp.f() RETURNS bigint LANGUAGE plpgsql AS 'BEGIN RETURN (SELECT count(*) FROM events); END'; SELECT pg_temp.f()"), '2', 'a function outside a transaction block');
 is(ask($coordinator, 'postgres', "$wide CREATE TEMPORARY TABLE copy AS SELECT n FROM events; SELECT count(*) FROM copy"), '2', 'CREATE TABLE AS outside a transaction block');
 is(ask($coordinator, 'postgres', "$wide COPY (SELECT n FROM events ORDER BY n) TO STDOUT"), "1\n2", 'COPY TO');
 is(ask($coordinator, 'postgres', "$wide SELECT 1/0; $all"), 'ERROR:  22012: division by zero', 'an error');
@@ -130,6 +135,7 @@ for my $level ('REPEATABLE READ', 'SERIALIZABLE')
 }
 
 # ---- proof and lint ----
+dba("INSERT INTO log VALUES (id('theirs'), 1)");
 sub not_isolated { return dba("SELECT string_agg(format('%s: %s', relation, attempt), '; ') FROM tenancy.prove_isolation('regress_tap') WHERE NOT isolated") }
 is(not_isolated(), '', 'isolation is proven');
 is(dba("SELECT string_agg(coalesce(isolated::text, detail), ',') FROM tenancy.prove_isolation('regress_tap') WHERE relation = 'log'::regclass AND attempt ~ '^(a user|nobody):'"),
