@@ -168,6 +168,9 @@ ready-test-citus: install-here
 		echo 'Citus is not installed in the server of $(PG_CONFIG).  Build it from its sources, and name the server by PG_CONFIG.' >&2; exit 1; }
 	@scripts/with-cluster test/run $(or $(TESTS),$(CITUS))
 
+ready-bench-citus: install-here
+	@scripts/with-cluster bench/citus $(ROUNDS) $(SECONDS)
+
 ready-test-sanitized:
 	@scripts/with-sanitizers test/run $(TESTS)
 
@@ -256,7 +259,7 @@ endif
 # From nothing: these install the Debian packages they lack, then read this
 # file again
 # ---------------------------------------------------------------------
-test test-recovery test-citus torture noninterference mutate test-sanitized demo demo-shell bench dist test-assert test-valgrind coverage lint-code fuzz test-settings test-sqlsmith test-cancels test-pooler test-clients:
+test test-recovery test-citus torture noninterference mutate test-sanitized demo demo-shell bench bench-citus dist test-assert test-valgrind coverage lint-code fuzz test-settings test-sqlsmith test-cancels test-pooler test-clients:
 	@scripts/setup $@
 	@$(MAKE) --no-print-directory --silent ready-$@
 
@@ -286,7 +289,7 @@ check-all:
 	demo-shell bench installcheck dist deb test-deb release-check ready-dist ready-test-deb \
 	install-here ready-test ready-torture ready-noninterference ready-mutate ready-test-sanitized \
 	ready-demo ready-demo-shell ready-bench install-mailer uninstall-mailer list-scripts \
-	keep-release test-recovery ready-test-recovery test-citus ready-test-citus test-assert test-valgrind coverage lint-code \
+	keep-release test-recovery ready-test-recovery test-citus ready-test-citus bench-citus ready-bench-citus test-assert test-valgrind coverage lint-code \
 	ready-test-assert ready-test-valgrind ready-coverage ready-lint-code fuzz ready-fuzz \
 	test-settings test-sqlsmith test-cancels test-pooler ready-test-settings ready-test-sqlsmith \
 	ready-test-cancels ready-test-pooler test-clients ready-clients ready-test-clients

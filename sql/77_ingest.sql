@@ -51,8 +51,8 @@ BEGIN
 				  AND a.attgenerated = '' AND a.attidentity = '');
 	-- Citus would make it on all nodes, and cannot; it is of use where COPY comes in
 	IF tenancy._is_distributed(source) THEN
-		propagates := current_setting('citus.enable_ddl_propagation');
-		PERFORM set_config('citus.enable_ddl_propagation', 'off', true);
+		propagates := (SELECT s.setting FROM pg_settings s WHERE s.name = 'citus.enable_ddl_propagation');
+		SET LOCAL citus.enable_ddl_propagation = off;
 	END IF;
 	FOREACH command IN ARRAY ARRAY[
 		format('CREATE VIEW %s WITH (security_invoker = true) AS SELECT %s FROM %s', name, columns, source),
@@ -69,7 +69,7 @@ BEGIN
 		EXECUTE command;
 	END LOOP;
 	IF propagates IS NOT NULL THEN
-		PERFORM set_config('citus.enable_ddl_propagation', propagates, true);
+		EXECUTE format('SET LOCAL citus.enable_ddl_propagation = %L', propagates);
 	END IF;
 END
 $$;

@@ -215,7 +215,7 @@ COMMENT ON EVENT TRIGGER tenancy_keep_floors IS 'Keeps the floors of protected t
 -- ---------------------------------------------------------------------
 
 CREATE FUNCTION tenancy._require_coordinator() RETURNS void
-LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	IF NOT (SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = current_user) THEN
@@ -239,7 +239,7 @@ COMMENT ON FUNCTION tenancy._require_coordinator() IS 'Raises unless a superuser
 
 -- Asked of each node, so it must not need the extension there.
 CREATE FUNCTION tenancy._nodes(OUT node text, OUT is_worker boolean, OUT failure text, OUT state jsonb) RETURNS SETOF record
-LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	RETURN QUERY
@@ -250,7 +250,7 @@ BEGIN
 			SELECT json_build_object(
 				'version', (SELECT e.extversion FROM pg_extension e WHERE e.extname = 'tenancy'),
 				'available', (SELECT x.default_version FROM pg_available_extensions x WHERE x.name = 'tenancy'),
-				'preloaded', current_setting('shared_preload_libraries') ~ '\mtenancy\M',
+				'preloaded', (SELECT s.setting FROM pg_settings s WHERE s.name = 'shared_preload_libraries') ~ '\mtenancy\M',
 				'applies', (SELECT count(*) FROM pg_trigger t
 							JOIN pg_class c ON c.oid = t.tgrelid AND c.relname ~ '^feed_\d+$'
 							JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname = 'tenancy_citus'
@@ -278,7 +278,7 @@ $$;
 COMMENT ON FUNCTION tenancy._nodes() IS 'What each node of a Citus cluster says of itself.';
 
 CREATE FUNCTION tenancy._node_problems(OUT node text, OUT problem text, OUT remedy text) RETURNS SETOF record
-LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+LANGUAGE sql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT n.node, p.problem, p.remedy
 	FROM tenancy._nodes() n
@@ -299,7 +299,7 @@ $$;
 COMMENT ON FUNCTION tenancy._node_problems() IS 'Why nodes of a Citus cluster cannot enforce what the coordinator promises.';
 
 CREATE FUNCTION tenancy._require_nodes() RETURNS void
-LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	first record;
@@ -335,9 +335,9 @@ BEGIN
 		CREATE TRIGGER apply BEFORE INSERT ON tenancy_citus.feed FOR EACH ROW EXECUTE FUNCTION tenancy._apply_feed();
 		REVOKE ALL ON ALL TABLES IN SCHEMA tenancy_citus FROM PUBLIC;
 		-- it is there to be on every node
-		PERFORM set_config('citus.enable_unsafe_triggers', 'on', true);
+		SET LOCAL citus.enable_unsafe_triggers = on;
 		PERFORM create_reference_table('tenancy_citus.feed');
-		PERFORM set_config('citus.enable_unsafe_triggers', 'off', true);
+		SET LOCAL citus.enable_unsafe_triggers = off;
 		PERFORM create_reference_table('tenancy_citus.organizations');
 		PERFORM create_reference_table('tenancy_citus.projects');
 	END IF;
@@ -402,7 +402,7 @@ COMMENT ON FUNCTION tenancy.distribute() IS 'Brings what decides about access to
 REVOKE ALL ON FUNCTION tenancy.distribute() FROM PUBLIC;
 
 CREATE FUNCTION tenancy._stale_targets(relation name) RETURNS uuid[]
-LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	known uuid[];
@@ -465,13 +465,13 @@ BEGIN
 	beside := (SELECT min(t.relation::text) FROM tenancy.protected_tables t
 			   WHERE t.kind = protected.kind AND tenancy._is_distributed(t.relation));
 	-- what is done to all shards goes over one connection, as foreign keys need it
-	PERFORM set_config('citus.multi_shard_modify_mode', 'sequential', true);
+	SET LOCAL citus.multi_shard_modify_mode = sequential;
 	FOR key IN SELECT c.conname FROM pg_constraint c
 			   WHERE c.conrelid = relation AND c.contype = 'f' AND c.confrelid = format('tenancy.%I', target)::regclass LOOP
 		EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', relation, key.conname);
 	END LOOP;
 	-- before, since Citus adds none to a partitioned table that is distributed
-	PERFORM set_config('citus.enable_local_reference_table_foreign_keys', 'off', true);
+	SET LOCAL citus.enable_local_reference_table_foreign_keys = off;
 	EXECUTE format('ALTER TABLE %s ADD FOREIGN KEY (%I) REFERENCES tenancy_citus.%I ON DELETE CASCADE',
 				   relation, protected.column_name, target);
 	PERFORM create_distributed_table(relation, protected.column_name::text, colocate_with => coalesce(beside, 'none'));

@@ -4,7 +4,7 @@
 
 CREATE FUNCTION tenancy._lint_cluster(OUT rule text, OUT object text, OUT problem text, OUT remedy text)
 RETURNS SETOF record
-LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	fed constant integer := cardinality(tenancy._fed_tables());

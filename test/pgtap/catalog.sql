@@ -49,7 +49,7 @@ SELECT set_eq($$SELECT proname FROM functions WHERE provolatile = 'v' AND NOT is
 	('claim_notifications'), ('complete_notification'), ('fail_notification'), ('forget_user'), ('grant_mailer'), ('release_notification'), ('requeue_notification'),
 	('revoke_session'), ('update_my_name'),
 	('create_invite'), ('create_invites'), ('create_organization'), ('create_project'), ('create_session'), ('create_user'),
-	('delete_organization'), ('delete_project'), ('delete_user'), ('grant_application'), ('leave_organization'), ('leave_project'),
+	('delete_organization'), ('delete_project'), ('delete_user'), ('distribute'), ('distribute_table'), ('grant_application'), ('leave_organization'), ('leave_project'),
 	('preview_invite'), ('preview_remove_member'), ('preview_set_member_level'), ('preview_set_plan'), ('preview_set_project_privacy'), ('protect'), ('protect_by_organization'), ('purge'), ('prove_isolation'), ('remove_member'), ('remove_project_member'), ('rename_organization'),
 	('rename_project'), ('require'), ('revoke_invite'), ('revoke_sessions'), ('rotate_project_token'), ('set_join_notifications'),
 	('set_member_level'), ('set_plan'), ('set_project_member_level'), ('set_project_privacy'), ('set_user_active'), ('sign_out'),
@@ -60,8 +60,8 @@ SELECT set_eq($$SELECT proname FROM functions WHERE provolatile <> 'v' AND NOT i
 	('level_in'), ('lint'), ('viewable_organization'), ('viewable_organizations'), ('viewable_project'), ('viewable_projects')$$,
 	'questions are not, and these are all that can be asked');
 SELECT is_empty($$SELECT proname FROM functions WHERE NOT is_internal GROUP BY 1 HAVING count(*) > 1$$, 'no name stands for two functions');
-SELECT is_empty($$SELECT signature FROM functions WHERE provolatile IN ('s', 'i') AND proparallel <> 's'$$, 'what only reads is parallel safe');
-SELECT is_empty($$SELECT signature FROM functions WHERE proparallel = 'r'$$, 'nothing is parallel restricted');
+SELECT is_empty($$SELECT signature FROM functions WHERE provolatile IN ('s', 'i') AND proparallel <> 's' AND proname <> 'lint'$$, 'what only reads is parallel safe');
+SELECT set_eq($$SELECT signature FROM functions WHERE proparallel = 'r'$$, $$VALUES ('tenancy.lint()')$$, 'nothing is parallel restricted, but what may ask other nodes');
 SELECT set_eq($$SELECT signature FROM functions WHERE provolatile = 'v' AND proparallel = 's'$$,
 			  $$VALUES ('tenancy.require(tenancy.permission,uuid)'), ('tenancy._mint_credential(text)')$$,
 			  'what writes is not parallel safe');
@@ -84,14 +84,15 @@ SELECT is_empty($$SELECT signature, proconfig FROM functions WHERE prosecdef AND
 SELECT is_empty($$SELECT signature, proconfig FROM functions WHERE lanname <> 'c' AND NOT coalesce('search_path=pg_catalog, pg_temp' = ANY (proconfig), false)$$,
 				'and every other one in SQL');
 SELECT is_empty($$SELECT signature, proconfig FROM functions WHERE proconfig <> '{"search_path=pg_catalog, pg_temp"}'
-				  AND proname NOT IN ('lint', '_altered', 'refresh_rollup')$$, 'and sets nothing else');
+				  AND proname NOT IN ('lint', '_altered', 'refresh_rollup', '_apply_feed')$$, 'and sets nothing else');
 SELECT set_eq($$SELECT DISTINCT split_part(c, '=', 1) FROM functions, unnest(proconfig) c WHERE proname IN ('lint', '_altered')$$,
 			  $$VALUES ('search_path'), ('quote_all_identifiers'), ('enable_nestloop'), ('jit')$$, 'but how lint prints names and is planned');
 SELECT is((SELECT proconfig FROM functions WHERE proname = 'refresh_rollup'), '{"search_path=pg_catalog, pg_temp",row_security=off}'::text[], 'and that a rollup lacks no row');
+SELECT is((SELECT proconfig FROM functions WHERE proname = '_apply_feed'), '{"search_path=pg_catalog, pg_temp",session_replication_role=replica}'::text[], 'and that a node applies what another has checked');
 SELECT is_empty($$SELECT signature FROM functions WHERE proname IN ('act_as', 'authenticate', '_clear_identity') AND (proconfig IS NOT NULL OR prosecdef OR lanname <> 'c')$$,
 				'what sets the identity has no SET clause, which would take it back');
 SELECT set_eq($$SELECT proname FROM functions WHERE NOT prosecdef AND NOT is_internal AND lanname <> 'c'$$, $$VALUES
-	('access_at'), ('create_reporting_view'), ('refresh_reporting_view'), ('create_ingest_view'), ('create_protected_rollup'), ('refresh_rollup'), ('grant_application'), ('grant_mailer'), ('lint'), ('protect'), ('protect_by_organization'), ('prove_isolation'), ('unprotect')$$,
+	('access_at'), ('create_reporting_view'), ('refresh_reporting_view'), ('create_ingest_view'), ('create_protected_rollup'), ('refresh_rollup'), ('distribute'), ('distribute_table'), ('grant_application'), ('grant_mailer'), ('lint'), ('protect'), ('protect_by_organization'), ('prove_isolation'), ('unprotect')$$,
 	'commands have the rights of their owner, but those that are about the caller''s own objects');
 SELECT is_empty($$SELECT signature FROM functions WHERE prosecdef AND (is_internal AND is_public OR pg_get_userbyid(proowner) <> current_user)$$,
 				'who has those rights is a superuser, and no helper hands them out');
@@ -110,13 +111,13 @@ INSERT INTO needed SELECT unnest(names), by_way_of FROM (VALUES
 	('{_permission_matrix}'::name[], 'SELECT FROM tenancy.permission_matrix'),
 	('{_session_id}', 'SELECT * FROM tenancy.my_sessions'),
 	('{_role_problem}', 'SELECT * FROM tenancy.bound_roles'),
-	('{_check_column,_prepare_column,_policies,_policy_names,_policy_expressions,_drop_policies,_create_policies,_revoke_rights,_protect}',
+	('{_check_column,_prepare_column,_policies,_policy_names,_policy_expressions,_drop_policies,_create_policies,_revoke_rights,_protect,_target,_is_distributed}',
 	 $$SELECT tenancy.protect('pgtap_catalog.bare')$$),
 	('{_unprotect}', $$SELECT tenancy.unprotect('pgtap_catalog.notes')$$),
 	('{_secret_names,_report,_report_query,_require_owner,_view_name}', $$SELECT tenancy.create_reporting_view('pgtap_catalog.notes', 'report')$$),
 	('{_ingest}', $$SELECT tenancy.create_ingest_view('pgtap_catalog.notes', 'notes_in')$$),
 	('{_rollup_name}', $$SELECT tenancy.create_protected_rollup('pgtap_catalog.notes', 'sums', 'SELECT project_id, count(*) AS n FROM notes GROUP BY 1')$$),
-	('{_lint_role,_lint_protect,_lint_protected,_lint_relations,_lint_tables,_lint_keys,_lint_policies,_lint_views,_lint_functions,_lint_replication,_lint_reach,_lint_roles,_lint_settings,_lint_outside,_lint_server,_minimum_server,_lint_data,_altered,_shape,_installed_shape}',
+	('{_lint_role,_lint_protect,_lint_protected,_lint_relations,_lint_tables,_lint_keys,_lint_policies,_lint_views,_lint_functions,_lint_replication,_lint_reach,_lint_roles,_lint_settings,_lint_outside,_lint_server,_minimum_server,_lint_data,_lint_cluster,_has_citus,_fed_tables,_altered,_shape,_installed_shape}',
 	 'SELECT * FROM tenancy.lint()')) v (names, by_way_of);
 SELECT set_eq($$SELECT proname FROM functions WHERE is_internal AND is_public$$, 'SELECT proname FROM needed', 'internal functions are nobody''s, but those that have a reason');
 CREATE ROLE pgtap_catalog_owner;
@@ -148,7 +149,7 @@ DROP ROLE pgtap_catalog_owner;
 SELECT is_empty($$SELECT signature FROM functions WHERE is_internal AND is_public AND prosecdef$$, 'and none of these has other rights than its caller''s');
 SELECT is_empty($$SELECT signature FROM functions WHERE is_public AND 'internal'::regtype = ANY (proargtypes)$$, 'CVE-2026-14680: nor do they take internal arguments');
 SELECT set_eq($$SELECT proname FROM functions WHERE NOT is_internal AND NOT is_public$$, $$VALUES
-	('access_at'), ('preview_set_plan'), ('act_as'), ('assign_owner'), ('create_session'), ('create_user'), ('delete_user'), ('grant_application'), ('prove_isolation'), ('revoke_sessions'),
+	('access_at'), ('preview_set_plan'), ('act_as'), ('assign_owner'), ('create_session'), ('create_user'), ('delete_user'), ('distribute'), ('distribute_table'), ('grant_application'), ('prove_isolation'), ('revoke_sessions'),
 	('set_plan'), ('set_user_active'), ('forget_user'), ('bind_role'), ('unbind_role'), ('grant_mailer'), ('claim_notifications'), ('complete_notification'),
 	('fail_notification'), ('release_notification'), ('requeue_notification'), ('check_integrity'), ('purge')$$, 'trusted functions are not PUBLIC''s');
 SELECT is_empty($$SELECT signature, a.grantee::regrole FROM functions f, aclexplode(f.proacl) a WHERE a.grantee NOT IN (0, f.proowner)
@@ -160,7 +161,7 @@ SELECT isnt_empty('SELECT FROM ours_tables', 'there are tables');
 SELECT is_empty($$SELECT name FROM relations WHERE relkind = 'S'$$, 'no sequence: gaps betray hidden rows');
 SELECT is_empty($$SELECT name FROM relations WHERE relkind NOT IN ('r', 'v', 'c')$$, 'tables and views only');
 SELECT is_empty($$SELECT name FROM ours_tables WHERE NOT (relrowsecurity AND relforcerowsecurity)$$, 'attack 57: row security is on and forced for every table');
-SELECT is_empty($$SELECT name FROM ours_tables WHERE oid <> ALL (SELECT unnest(extconfig) FROM pg_extension WHERE extname = 'tenancy')$$, 'attack 162: every table is dumped');
+SELECT is_empty($$SELECT name FROM ours_tables WHERE relname <> 'cluster' AND oid <> ALL (SELECT unnest(extconfig) FROM pg_extension WHERE extname = 'tenancy')$$, 'attack 162: every table is dumped, but for what nodes know each other by');
 SELECT is_empty($$SELECT t FROM pg_extension, unnest(extconfig, extcondition) c (t, condition) WHERE extname = 'tenancy' AND c.condition <> '' AND t <> 'tenancy.role_bindings'::regclass$$,
 				'with all of its rows, but for bindings that are not in force');
 SELECT is_empty($$SELECT name FROM ours_tables t WHERE NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conrelid = t.oid AND c.contype = 'p')$$, 'every table has a primary key');
@@ -173,8 +174,8 @@ SELECT is_empty($$SELECT t.name, c.attname FROM ours_tables t JOIN pg_attribute 
 SELECT is_empty($$SELECT t.name, c.attname FROM ours_tables t JOIN pg_attribute c ON c.attrelid = t.oid
 				  WHERE c.attname IN ('digest', 'version') AND has_column_privilege('public', t.oid, c.attnum, 'SELECT')$$, 'no digest is readable, nor the version');
 SELECT set_eq($$SELECT relname FROM ours_tables t WHERE NOT EXISTS (SELECT FROM pg_attribute c WHERE c.attrelid = t.oid AND c.attnum > 0
-				AND has_column_privilege('public', t.oid, c.attnum, 'SELECT'))$$, $$VALUES ('notifications'::name), ('role_bindings'), ('audit_heads')$$,
-				'the outbox, the bindings and the ends of the audit log are nobody''s');
+				AND has_column_privilege('public', t.oid, c.attnum, 'SELECT'))$$, $$VALUES ('notifications'::name), ('role_bindings'), ('audit_heads'), ('cluster')$$,
+				'the outbox, the bindings, the ends of the audit log and the secret of a cluster are nobody''s');
 SELECT is_empty($$SELECT t.name, a.attname, format_type(a.atttypid, NULL) FROM ours_tables t JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum > 0
 				  WHERE (a.attname = 'id' OR a.attname LIKE '%\_id') AND a.atttypid <> 'uuid'::regtype$$, 'ids are uuids');
 SELECT is_empty($$SELECT t.name, a.attname FROM ours_tables t JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum > 0
@@ -215,7 +216,7 @@ SELECT is_empty($$SELECT g.tgrelid::regclass, g.tgname FROM pg_trigger g WHERE g
 
 -- The audit log.
 SELECT set_eq($$SELECT relname FROM ours_tables t WHERE NOT EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = t.oid AND g.tgfoid = 'tenancy._record_changes'::regproc)$$,
-			  $$VALUES ('notifications'::name), ('user_preferences'), ('audit_entries'), ('audit_heads')$$, 'every change is recorded, but of the outbox, the switchers and the log itself');
+			  $$VALUES ('notifications'::name), ('user_preferences'), ('audit_entries'), ('audit_heads'), ('cluster')$$, 'every change is recorded, but of the outbox, the switchers, the log itself and the secret of a cluster');
 SELECT is_empty($$SELECT t.name, e.event FROM ours_tables t, (VALUES ('insert', 4), ('delete', 8), ('update', 16), ('truncate', 32)) e (event, bits)
 				  WHERE EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = t.oid AND g.tgfoid = 'tenancy._record_changes'::regproc)
 					AND NOT EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = t.oid AND g.tgfoid = 'tenancy._record_changes'::regproc
