@@ -86,8 +86,6 @@ typedef struct Sent
 	TimestampTz at;
 } Sent;
 
-bool		DistributionIsPossible = false;
-
 static char *claimSetting = NULL;
 static const Travelled *travelled = NULL;
 static struct config_generic *claimRecord;
@@ -353,8 +351,9 @@ isConnectionOfCitus(void)
 		strncmp(MyProcPort->application_name, "citus_", 6) == 0;
 }
 
-bool
-DistributionRead(Identity *who)
+/* Who acts, as another node has said; false where that is for this session to say. */
+static bool
+readTravelled(Identity *who)
 {
 	if (travelled != NULL &&
 		(IsParallelWorker() || IdentityIsOfThisTransaction(claimRecord)))
@@ -602,7 +601,7 @@ DistributionInit(void)
 							   GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE | GUC_SUPERUSER_ONLY,
 							   checkClaim, assignClaim, NULL);
 	claimRecord = FindSetting("tenancy.claim");
-	DistributionIsPossible = true;
+	IdentityAskFirst(readTravelled);
 	previousStart = ExecutorStart_hook;
 	ExecutorStart_hook = executorStart;
 	previousRun = ExecutorRun_hook;

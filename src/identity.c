@@ -34,7 +34,6 @@
 
 #include "compat.h"
 #include "credential.h"
-#include "distribution.h"
 #include "identity.h"
 #include "invalidation.h"
 #include "privileged.h"
@@ -57,6 +56,7 @@ static uint32 series = 1;		/* of session-wide identities */
 static bool changed = false;	/* identity set in this transaction */
 static bool writing = false;	/* this file is setting tenancy.identity */
 static IdentityCounters counters;
+static IdentitySource elsewhere = NULL;
 
 static SPIPlanPtr sessionPlan = NULL;
 static SPIPlanPtr tokenPlan = NULL;
@@ -243,7 +243,7 @@ IdentityRead(Identity *who)
 {
 	const Claim *claim = currentClaim();
 
-	if (DistributionIsPossible && DistributionRead(who))
+	if (elsewhere != NULL && elsewhere(who))
 		return;
 	if (claim == NULL)
 		IdentityReadRole(who);
@@ -259,6 +259,14 @@ IdentityRead(Identity *who)
 		who->narrowed = true;
 		who->project = *currentProject;
 	}
+}
+
+/* One source a backend. */
+void
+IdentityAskFirst(IdentitySource source)
+{
+	Assert(elsewhere == NULL);
+	elsewhere = source;
 }
 
 IdentityCounters

@@ -35,6 +35,10 @@ extern IdentityCounters IdentityCount(void);
  */
 extern void IdentityRead(Identity *who);
 
+/* Who else may say who acts: answers false where it has nothing to say. */
+typedef bool (*IdentitySource) (Identity *who);
+extern void IdentityAskFirst(IdentitySource source);
+
 /* The identity that nobody's having signed in leaves. */
 extern void IdentityReadRole(Identity *who);
 
