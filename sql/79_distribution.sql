@@ -122,8 +122,13 @@ DECLARE
 	key text;
 BEGIN
 	IF (SELECT g.groupid FROM pg_dist_local_group g) = 0 THEN
-		-- it comes from here
-	ELSIF target IS NULL THEN
+		RETURN NULL;	-- it comes from here
+	END IF;
+	IF NOT (SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = session_user) THEN
+		RAISE EXCEPTION 'permission denied to change who has access'
+			USING ERRCODE = 'insufficient_privilege';
+	END IF;
+	IF target IS NULL THEN
 		PERFORM tenancy._join_cluster(NEW.change);
 	ELSIF target <> ALL (tenancy._fed_tables()) THEN
 		RAISE EXCEPTION 'table "%" is not one that every node has', target;
@@ -333,6 +338,10 @@ BEGIN
 		CREATE TABLE tenancy_citus.projects (id uuid PRIMARY KEY);
 		COMMENT ON TABLE tenancy_citus.projects IS 'Projects, for the foreign keys of distributed tables.';
 		CREATE TRIGGER apply BEFORE INSERT ON tenancy_citus.feed FOR EACH ROW EXECUTE FUNCTION tenancy._apply_feed();
+		-- whatever default privileges have granted
+		ALTER TABLE tenancy_citus.feed ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+		ALTER TABLE tenancy_citus.organizations ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+		ALTER TABLE tenancy_citus.projects ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 		REVOKE ALL ON ALL TABLES IN SCHEMA tenancy_citus FROM PUBLIC;
 		-- it is there to be on every node
 		SET LOCAL citus.enable_unsafe_triggers = on;

@@ -313,7 +313,7 @@ parseClaim(const char *value, Travelled *result)
 
 	computeMac(&cluster, payload, GetSessionUserId(), computed);
 	result->trusted = CredentialDigestEqual(claimed, computed) &&
-		(InitializingParallelWorker || Abs(age) <= MAX_AGE * USECS_PER_SEC);
+		(IsParallelWorker() || Abs(age) <= MAX_AGE * USECS_PER_SEC);
 	return true;
 }
 
@@ -326,10 +326,14 @@ checkClaim(char **newval, void **extra, GucSource source)
 
 	if (**newval == '\0' || sending)
 		return true;
-	if ((source != PGC_S_SESSION && !InitializingParallelWorker) || !IsTransactionState())
-		return refuse(ERRCODE_INSUFFICIENT_PRIVILEGE, "a claim can only be set by a statement", NULL);
-	if (!parseClaim(*newval, &result))
-		return false;
+	/* it can ask for nothing yet, see claimOfLeader() */
+	if (!InitializingParallelWorker)
+	{
+		if (source != PGC_S_SESSION || !IsTransactionState())
+			return refuse(ERRCODE_INSUFFICIENT_PRIVILEGE, "a claim can only be set by a statement", NULL);
+		if (!parseClaim(*newval, &result))
+			return false;
+	}
 	*extra = AllocateForSetting(sizeof(result));
 	if (*extra != NULL)
 		memcpy(*extra, &result, sizeof(result));
@@ -351,6 +355,19 @@ isConnectionOfCitus(void)
 		strncmp(MyProcPort->application_name, "citus_", 6) == 0;
 }
 
+/* What a parallel worker was given with its leader's settings. */
+static const Travelled *
+claimOfLeader(void)
+{
+	static Travelled claim;
+	static bool known = false;
+
+	if (!known && !parseClaim(claimSetting, &claim))
+		claim.trusted = false;
+	known = true;
+	return &claim;
+}
+
 /* Who acts, as another node has said; false where that is for this session to say. */
 static bool
 readTravelled(Identity *who)
@@ -358,12 +375,14 @@ readTravelled(Identity *who)
 	if (travelled != NULL &&
 		(IsParallelWorker() || IdentityIsOfThisTransaction(claimRecord)))
 	{
-		if (!travelled->trusted)
+		const Travelled *claim = IsParallelWorker() ? claimOfLeader() : travelled;
+
+		if (!claim->trusted)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
 					 errmsg("the identity that was sent to this node is not valid"),
 					 errhint("Compare the clocks of the nodes.")));
-		*who = travelled->who;
+		*who = claim->who;
 		return true;
 	}
 	if (!isConnectionOfCitus())

@@ -140,6 +140,37 @@ is(with_claim(claim(), $all), '', 'a claim on behalf of somebody who was deactiv
 dba("UPDATE tenancy.users SET is_active = true WHERE id = id('mia')");
 is(with_claim(claim(), $all), '1,2', 'until that is taken back');
 
+# ---- the feed ----
+# Whoever could write into it would say who has access.
+dba('GRANT USAGE ON SCHEMA tenancy_citus TO regress_tap; GRANT ALL ON ALL TABLES IN SCHEMA tenancy_citus TO regress_tap');
+my $grant = dba("SELECT jsonb_build_object('relation', 'memberships', 'come', jsonb_build_array(jsonb_build_object(
+	'organization_id', id('acme'), 'user_id', id('eve'), 'level', 'administrator')))");
+for my $node ($coordinator, @workers)
+{
+	my $feed = $node->safe_psql('postgres', "SET citus.override_table_visibility = off; SELECT c.oid::regclass FROM pg_class c WHERE c.relname ~ '^feed_[0-9]+\$'");
+	like(ask_worker($node, 'regress_tap', "INSERT INTO tenancy_citus.feed VALUES ('$grant')"), qr/ERROR:  42501/, 'nobody but superusers feeds the nodes, on ' . $node->name);
+	# the coordinator's own takes nothing out
+	like(ask_worker($node, 'regress_tap', "SET citus.enable_manual_changes_to_shards = on; INSERT INTO $feed VALUES ('$grant')"), $node == $coordinator ? qr/^$/ : qr/ERROR:  42501/, 'nor by a shard');
+	is(ask_worker($node, 'regress_tap', 'SELECT count(*) FROM tenancy_citus.projects'), '0', 'nor learns which projects there are');
+}
+is(as('eve', $all), '', 'a stranger is one still');
+dba('REVOKE ALL ON ALL TABLES IN SCHEMA tenancy_citus FROM regress_tap; REVOKE ALL ON SCHEMA tenancy_citus FROM regress_tap');
+
+# ---- parallel workers ----
+for my $worker (@workers)
+{
+	$worker->append_conf('postgresql.conf', 'force_parallel_mode = on');
+	$worker->reload;
+}
+like(as('mia', "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) SELECT count(*) FROM events"), qr/Workers Launched: 1/, 'tasks use parallel workers');
+is(as('mia', $all), '1,2', 'which know who acts');
+is(as('eve', $all), '', 'and who does not');
+for my $worker (@workers)
+{
+	$worker->append_conf('postgresql.conf', 'force_parallel_mode = off');
+	$worker->reload;
+}
+
 # ---- bound roles ----
 dba("SELECT tenancy.bind_role('regress_bound', id('mia'), id('private'))");
 is(ask_worker($coordinator, 'regress_bound', $all), '2', 'a bound role sees what it is bound to');

@@ -103,6 +103,7 @@ is(ask_worker($late, 'regress_tap', 'SELECT count(*) FROM events'), '0', 'and it
 dba($distribute);
 is(as('mia', $all), '1,2', 'after distribute() it takes part');
 is(as('eve', $all), '', 'for those who may see');
+is(dba("SELECT count(*) FROM tenancy.lint() WHERE rule ~ '^(shard_|node_|feed_)'"), '0', 'and a shard that has moved is protected like the others');
 
 # ---- versions ----
 $worker1->safe_psql('postgres', "SET citus.enable_ddl_propagation = off; UPDATE pg_extension SET extversion = '0.0.9' WHERE extname = 'tenancy'");
