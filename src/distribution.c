@@ -152,7 +152,7 @@ readCluster(Cluster *cluster)
 	if (!OidIsValid(relid))
 		return false;
 	rel = table_open(relid, AccessShareLock);
-	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	snapshot = RegisterSnapshot(GetCatalogSnapshot(relid));
 	scan = systable_beginscan(rel, InvalidOid, false, snapshot, 0, NULL);
 	row = systable_getnext(scan);
 	found = HeapTupleIsValid(row);
