@@ -36,7 +36,8 @@ sub dump_of
 my $dump = dump_of('original');
 my $before = answers_of($node, 'original');
 my $rows = rows_of($node, 'original');
-like($rows, qr/^\Q$_\E /m, "$_ has rows to lose") foreach @tables;
+# what the nodes of a cluster know each other by is not dumped
+like($rows, qr/^\Q$_\E /m, "$_ has rows to lose") foreach grep { $_ ne 'tenancy.cluster' } @tables;
 is($node->safe_psql('original', 'SELECT count(claimed_at) > 0, count(sent_at) > 0, count(dead_at) > 0, count(invite_id) > 0, bool_or(attempts = 0) FROM tenancy.notifications'),
 	't|t|t|t|t', 'mail in every state');
 like($before, qr/of acme/, 'the answers include rows');
