@@ -138,6 +138,17 @@ tenancy_is_distributed(PG_FUNCTION_ARGS)
 
 /* ---- the secret ---- */
 
+static Datum
+columnOf(HeapTuple row, TupleDesc desc, const char *name)
+{
+	bool		isnull;
+	Datum		value = heap_getattr(row, SPI_fnumber(desc, name), desc, &isnull);
+
+	if (isnull)
+		elog(ERROR, "column \"%s\" of tenancy.cluster is null", name);
+	return value;
+}
+
 /* False where tenancy.distribute() was not run, or the extension is missing. */
 static bool
 readCluster(Cluster *cluster)
@@ -159,11 +170,9 @@ readCluster(Cluster *cluster)
 	if (found)
 	{
 		TupleDesc	desc = RelationGetDescr(rel);
-		bool		isnull;
-		bytea	   *secret;
+		bytea	   *secret = DatumGetByteaPP(columnOf(row, desc, "secret"));
 
-		cluster->generation = *DatumGetUUIDP(heap_getattr(row, SPI_fnumber(desc, "generation"), desc, &isnull));
-		secret = DatumGetByteaPP(heap_getattr(row, SPI_fnumber(desc, "secret"), desc, &isnull));
+		cluster->generation = *DatumGetUUIDP(columnOf(row, desc, "generation"));
 		found = VARSIZE_ANY_EXHDR(secret) == SECRET_LENGTH;
 		if (found)
 			memcpy(cluster->secret, VARDATA_ANY(secret), SECRET_LENGTH);
@@ -197,8 +206,19 @@ computeMac(const Cluster *cluster, const char *payload, Oid role,
 static char
 letterOf(IdentityKind kind)
 {
-	return kind == IDENTITY_USER ? 'u' : kind == IDENTITY_SESSION ? 's' :
-		kind == IDENTITY_TOKEN ? 't' : kind == IDENTITY_ROLE ? 'r' : 'n';
+	switch (kind)
+	{
+		case IDENTITY_USER:
+			return 'u';
+		case IDENTITY_SESSION:
+			return 's';
+		case IDENTITY_TOKEN:
+			return 't';
+		case IDENTITY_ROLE:
+			return 'r';
+		default:
+			return 'n';
+	}
 }
 
 static IdentityKind
@@ -395,6 +415,7 @@ readTravelled(Identity *who)
 
 static bool hasCitusScan(const Plan *plan);
 
+/* NOLINTBEGIN(misc-no-recursion): plans are trees */
 static bool
 anyHasCitusScan(const List *plans)
 {
@@ -412,6 +433,7 @@ hasCitusScan(const Plan *plan)
 {
 	if (plan == NULL)
 		return false;
+	check_stack_depth();
 	if (IsA(plan, CustomScan))
 		return strncmp(((const CustomScan *) plan)->methods->CustomName, "Citus ", 6) == 0;
 	return hasCitusScan(plan->lefttree) || hasCitusScan(plan->righttree) ||
@@ -419,6 +441,7 @@ hasCitusScan(const Plan *plan)
 		(IsA(plan, MergeAppend) && anyHasCitusScan(((const MergeAppend *) plan)->mergeplans)) ||
 		(IsA(plan, SubqueryScan) && hasCitusScan(((const SubqueryScan *) plan)->subplan));
 }
+/* NOLINTEND(misc-no-recursion) */
 
 static bool
 isDistributed(const QueryDesc *query)

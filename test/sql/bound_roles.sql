@@ -238,6 +238,14 @@ ROLLBACK;
 SELECT count(*) FROM events;
 SELECT count(*) FROM letters;
 \c - :superuser
+-- ... with the user's own level there, not that of others
+INSERT INTO tenancy.memberships (organization_id, user_id) VALUES (:'one', :'bob');
+SELECT tenancy.bind_role(:'bi', :'bob', :'side');
+\c - :bi
+SELECT tenancy.level_in(:'side') AS project, tenancy.level_in(:'one') AS organization;
+\c - :superuser
+SELECT tenancy.bind_role(:'bi', :'alice', :'side');
+DELETE FROM tenancy.memberships WHERE user_id = :'bob';
 SELECT tenancy.bind_role(:'bi', :'bob', :'side');
 SELECT tenancy.bind_role(:'bi', :'bob', '00000000-0000-4000-8000-0000000000ff');
 SELECT tenancy.bind_role(:'bi', '00000000-0000-4000-8000-0000000000ff');

@@ -9,6 +9,9 @@
 SELECT tenancy._mint_credential('nonsense');
 SELECT tenancy.authenticate('tnx_0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef520f29a1');
 
+-- a login role that is bound to nobody does not act
+SELECT tenancy._acts_by_binding();
+
 -- the trigger that announces changes, on a column that holds no id or is not there
 CREATE TABLE internals_odd (id uuid, n integer);
 CREATE TRIGGER odd AFTER INSERT ON internals_odd FOR EACH ROW EXECUTE FUNCTION tenancy._send_invalidation('id', 'n');
