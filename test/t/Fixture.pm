@@ -6,7 +6,7 @@ use Exporter 'import';
 use FindBin;
 use PostgreSQL::Test::Utils;
 use Time::HiRes qw(sleep time);
-our @EXPORT = qw(populate ask answer session await can_hold_messages);
+our @EXPORT = qw(populate ask answer session await compile can_hold_messages);
 
 # Creates the extension and, in it, acme: alice owns it, adam is Administrator,
 # mia is a Member whom alice added to the private project, eve is nobody.
@@ -100,15 +100,23 @@ sub await
 	return;
 }
 
+# Makes a library of a file beside the tests.
+sub compile
+{
+	my ($source, $library) = @_;
+	my $headers = `"${\($ENV{PG_CONFIG} || 'pg_config')}" --includedir-server`;
+	chomp $headers;
+	system('gcc', '-shared', '-fPIC', "-I$headers", '-o', $library, "$FindBin::RealBin/$source.c") == 0
+	  or die "$source.c does not compile\n";
+	return;
+}
+
 # Creates hold_messages(file), see hold_messages.c.
 sub can_hold_messages
 {
 	my ($node, $database) = @_;
 	my $library = "$ENV{TESTDIR}/hold_messages.so";
-	my $headers = `"${\($ENV{PG_CONFIG} || 'pg_config')}" --includedir-server`;
-	chomp $headers;
-	system('gcc', '-shared', '-fPIC', "-I$headers", '-o', $library, "$FindBin::RealBin/hold_messages.c") == 0
-	  or die "hold_messages.c does not compile\n";
+	compile('hold_messages', $library);
 	$node->safe_psql($database, "CREATE FUNCTION hold_messages(while_there_is text) RETURNS void STRICT LANGUAGE c AS '$library'");
 	return;
 }
