@@ -333,7 +333,8 @@ parseClaim(const char *value, Travelled *result)
 
 	computeMac(&cluster, payload, GetSessionUserId(), computed);
 	result->trusted = CredentialDigestEqual(claimed, computed) &&
-		(IsParallelWorker() || Abs(age) <= MAX_AGE * USECS_PER_SEC);
+		(IsParallelWorker() ||
+		 (age <= MAX_AGE * USECS_PER_SEC && age >= -MAX_AGE * USECS_PER_SEC));
 	return true;
 }
 
