@@ -93,7 +93,7 @@ ROLLBACK;
 -- a path that ends in pg_temp, or has a body that was parsed when it was created
 SELECT p.oid::regprocedure AS unpinned FROM pg_catalog.pg_proc p
 WHERE p.pronamespace = 'tenancy'::regnamespace AND p.prosecdef
-  AND p.proconfig IS DISTINCT FROM ARRAY['search_path=pg_catalog, pg_temp']
+  AND 'search_path=pg_catalog, pg_temp' <> ALL (coalesce(p.proconfig, '{}'))
   AND p.prosqlbody IS NULL;
 RESET search_path;
 
