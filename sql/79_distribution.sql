@@ -23,6 +23,14 @@ COMMENT ON COLUMN tenancy.cluster.generation IS 'The call of distribute() that w
 COMMENT ON COLUMN tenancy.cluster.secret IS 'Signs what nodes tell each other about who acts.';
 ALTER TABLE tenancy.cluster ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 REVOKE ALL ON tenancy.cluster FROM PUBLIC;
+CREATE TRIGGER invalidate AFTER INSERT OR UPDATE OR DELETE ON tenancy.cluster
+	FOR EACH ROW EXECUTE FUNCTION tenancy._send_invalidation('generation');
+COMMENT ON TRIGGER invalidate ON tenancy.cluster IS 'Announces that another secret counts.';
+CREATE TRIGGER invalidate_truncate AFTER TRUNCATE ON tenancy.cluster
+	FOR EACH STATEMENT EXECUTE FUNCTION tenancy._send_invalidation();
+COMMENT ON TRIGGER invalidate_truncate ON tenancy.cluster IS 'Announces everything.';
+ALTER TABLE tenancy.cluster ENABLE ALWAYS TRIGGER invalidate;
+ALTER TABLE tenancy.cluster ENABLE ALWAYS TRIGGER invalidate_truncate;
 
 CREATE FUNCTION tenancy._note_change() RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE

@@ -41,6 +41,7 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -149,9 +150,8 @@ columnOf(HeapTuple row, TupleDesc desc, const char *name)
 	return value;
 }
 
-/* False where tenancy.distribute() was not run, or the extension is missing. */
 static bool
-readCluster(Cluster *cluster)
+scanCluster(Cluster *cluster)
 {
 	Oid			relid = get_relname_relid("cluster", get_namespace_oid("tenancy", true));
 	Relation	rel;
@@ -181,6 +181,33 @@ readCluster(Cluster *cluster)
 	UnregisterSnapshot(snapshot);
 	table_close(rel, NoLock);
 	return found;
+}
+
+/*
+ * False where tenancy.distribute() was not run, or the extension is missing.
+ *
+ * Kept until something changes: to scan the table for every claim costs as much
+ * as the rest of it.
+ */
+static bool
+readCluster(Cluster *cluster)
+{
+	static Cluster kept;
+	static uint64 keptAsOf = 0;
+	uint64		now;
+
+	AcceptInvalidationMessages();
+	now = InvalidationOfAnything();
+	if (keptAsOf != now)
+	{
+		/* what arrives while it is read makes it be read again */
+		keptAsOf = 0;
+		if (!scanCluster(&kept))
+			return false;
+		keptAsOf = now;
+	}
+	*cluster = kept;
+	return true;
 }
 
 /* For a session of that role. */

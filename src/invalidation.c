@@ -39,8 +39,16 @@ static InvalidationListener listener = NULL;
 static int	sent = 0;			/* keys sent by this transaction */
 static bool wholesale = false;	/* this transaction has sent BROADCAST */
 static uint64 roles = 1;		/* see InvalidationOfRoles() */
+static uint64 messages = 1;		/* see InvalidationOfAnything() */
 
 PG_FUNCTION_INFO_V1(tenancy_send_invalidation);
+
+static void
+forgetAll(void)
+{
+	messages++;
+	listener(INVALIDATE_ALL);
+}
 
 /*
  * relcacheCallback -- a message has arrived.
@@ -51,6 +59,7 @@ PG_FUNCTION_INFO_V1(tenancy_send_invalidation);
 static void
 relcacheCallback(Datum arg, Oid relid)
 {
+	messages++;
 	if (!(relid & KEY_BIT))
 		roles++;
 	if (relid == InvalidOid || relid == BROADCAST)
@@ -85,7 +94,7 @@ subxactCallback(SubXactEvent event, SubTransactionId mySubid,
 	if (event == SUBXACT_EVENT_ABORT_SUB)
 	{
 		if (wholesale)
-			listener(INVALIDATE_ALL);
+			forgetAll();
 		sent = 0;
 		wholesale = false;
 	}
@@ -124,6 +133,12 @@ uint64
 InvalidationOfRoles(void)
 {
 	return roles;
+}
+
+uint64
+InvalidationOfAnything(void)
+{
+	return messages;
 }
 
 /*
@@ -173,7 +188,7 @@ announce(uint32 key)
 		wholesale = true;
 	}
 	if (wholesale)
-		listener(INVALIDATE_ALL);
+		forgetAll();
 }
 
 /* Announce the key in one column of one row; NULL names nobody. */

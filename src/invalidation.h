@@ -44,4 +44,7 @@ extern void InvalidationAnnounceAll(void);
  */
 extern uint64 InvalidationOfRoles(void);
 
+/* Rises with each message, ours or not: for what is rarely used or quickly read again. */
+extern uint64 InvalidationOfAnything(void);
+
 #endif							/* TENANCY_INVALIDATION_H */

@@ -140,6 +140,20 @@ is(with_claim(claim(), $all), '', 'a claim on behalf of somebody who was deactiv
 dba("UPDATE tenancy.users SET is_active = true WHERE id = id('mia')");
 is(with_claim(claim(), $all), '1,2', 'until that is taken back');
 
+# ---- what a session has learnt about claims ----
+# of the statements, the last one's SQLSTATE
+sub state_of { my ($session, $sql) = @_; return $session->query("$sql;\n\\echo :SQLSTATE") =~ s/.*\n//sr }
+my $theirs = claim();
+my ($near, $far) = map { session($_, 'postgres') } $coordinator, $workers[0];
+my $act = "BEGIN; DO \$\$ BEGIN PERFORM tenancy.act_as(id('mia')); END \$\$";
+is($near->query("$act; $all; COMMIT"), '1,2', 'a session on the coordinator');
+is($far->query("BEGIN; SET LOCAL tenancy.claim = '$theirs'; $all; SET LOCAL tenancy.claim = '$theirs'"), '1,2', 'and one on a worker');
+$workers[0]->safe_psql('postgres', "UPDATE tenancy.cluster SET secret = sha256('')");
+is(state_of($far, "SET LOCAL tenancy.claim = '$theirs'; $all"), '28000', 'which trusts no claim any more when the secret is another');
+dba('SELECT tenancy.distribute()');
+is($near->query("$act; $all; COMMIT"), '1,2', 'the one on the coordinator knows the new secret');
+is(state_of($far, "ROLLBACK; BEGIN; SET LOCAL tenancy.claim = '$theirs'"), '55000', 'and the one on the worker, that the old claim is over');
+
 # ---- the feed ----
 # Whoever could write into it would say who has access.
 dba('GRANT USAGE ON SCHEMA tenancy_citus TO regress_tap; GRANT ALL ON ALL TABLES IN SCHEMA tenancy_citus TO regress_tap');

@@ -197,7 +197,7 @@ SELECT is_empty($$SELECT conrelid::regclass, conname FROM pg_constraint WHERE co
 
 -- Triggers.
 SELECT set_eq($$SELECT DISTINCT t.relname FROM ours_tables t JOIN pg_trigger g ON g.tgrelid = t.oid WHERE g.tgfoid = 'tenancy._send_invalidation'::regproc$$,
-			  $$VALUES ('users'::name), ('organizations'), ('memberships'), ('projects'), ('project_memberships'), ('project_tokens'), ('sessions'), ('role_bindings')$$,
+			  $$VALUES ('users'::name), ('organizations'), ('memberships'), ('projects'), ('project_memberships'), ('project_tokens'), ('sessions'), ('role_bindings'), ('cluster')$$,
 			  'what decides who sees what announces its changes');
 SELECT is_empty($$SELECT g.tgrelid::regclass, g.tgname FROM pg_trigger g WHERE g.tgfoid = 'tenancy._send_invalidation'::regproc AND g.tgenabled <> 'A'$$,
 				'and does so always, on a subscriber, too');
