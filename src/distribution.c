@@ -38,6 +38,8 @@
 #include "libpq/libpq-be.h"
 #include "miscadmin.h"
 #include "nodes/extensible.h"
+#include "tcop/dest.h"
+#include "tcop/utility.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -501,25 +503,38 @@ endBlock(bool begun)
 		EndImplicitTransactionBlock();
 }
 
+/* SET LOCAL tenancy.claim, executed like any statement, but not parsed. */
+static void
+setClaim(char *value)
+{
+	A_Const    *constant = makeNode(A_Const);
+	VariableSetStmt *statement = makeNode(VariableSetStmt);
+	PlannedStmt *planned = makeNode(PlannedStmt);
+
+	constant->val.sval = *makeString(value);
+	statement->kind = VAR_SET_VALUE;
+	statement->name = "tenancy.claim";
+	statement->args = list_make1(constant);
+	statement->is_local = true;
+	planned->commandType = CMD_UTILITY;
+	planned->utilityStmt = (Node *) statement;
+	ProcessUtility(planned, psprintf("SET LOCAL tenancy.claim = %s", quote_literal_cstr(value)),
+				   false, PROCESS_UTILITY_QUERY, NULL, NULL, None_Receiver, NULL);
+}
+
 /* Hand a setting to Citus, which alone knows its connections. */
 static void
-propagate(const char *value)
+propagate(char *value)
 {
 	int			level = NewGUCNestLevel();
 	bool		begun = beginBlock();
-	char	   *command = psprintf("SET LOCAL tenancy.claim = %s", quote_literal_cstr(value));
 
 	(void) set_config_option(PROPAGATE, "local", PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_SAVE, true, 0, false);
 	sending = true;
 	PG_TRY();
 	{
-		if (SPI_connect() != SPI_OK_CONNECT)
-			elog(ERROR, "SPI_connect failed");
-		if (SPI_execute(command, false, 0) != SPI_OK_UTILITY)
-			elog(ERROR, "could not send a claim: %s", SPI_result_code_string(SPI_result));
-		if (SPI_finish() != SPI_OK_FINISH)
-			elog(ERROR, "SPI_finish failed");
+		setClaim(value);
 	}
 	PG_FINALLY();
 	{
