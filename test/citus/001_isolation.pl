@@ -143,7 +143,15 @@ is(with_claim(claim(), $all), '1,2', 'until that is taken back');
 # ---- what a session has learnt about claims ----
 # of the statements, the last one's SQLSTATE
 sub state_of { my ($session, $sql) = @_; return $session->query("$sql;\n\\echo :SQLSTATE") =~ s/.*\n//sr }
-my $theirs = claim();
+my ($mine, $theirs) = (claim(subject => "id('eve')"), claim());
+my $forged = substr($mine, 0, 64) . substr($theirs, 64);
+is(with_claim($mine, "$all; SET LOCAL tenancy.claim = '$theirs'; $all"), "\n1,2", 'one claim after the other counts');
+like(with_claim($mine, "SET LOCAL tenancy.claim = '$forged'; $all"), $untrusted, "a signature that was right for one claim is wrong for another");
+my $altered = $mine =~ s/^(.)/$1 eq '0' ? '1' : '0'/er;
+like(with_claim($mine, "SET LOCAL tenancy.claim = '$altered'; $all"), $untrusted, 'and a claim that was right is wrong with another signature');
+like(error_of($workers[0], "SET SESSION AUTHORIZATION regress_tap; BEGIN; SET LOCAL tenancy.claim = '$theirs'; COMMIT; RESET SESSION AUTHORIZATION;
+	SET SESSION AUTHORIZATION regress_login; BEGIN; SET LOCAL tenancy.claim = '$theirs'; $all"), $untrusted,
+	'nor is it right for another role in the same session');
 my ($near, $far) = map { session($_, 'postgres') } $coordinator, $workers[0];
 my $act = "BEGIN; DO \$\$ BEGIN PERFORM tenancy.act_as(id('mia')); END \$\$";
 is($near->query("$act; $all; COMMIT"), '1,2', 'a session on the coordinator');
