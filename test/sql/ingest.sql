@@ -193,7 +193,8 @@ BEGIN
 		EXECUTE format('INSERT INTO %s (project_id, n %s) SELECT CASE WHEN p <> '''' THEN id(p) END, i %s FROM unnest($1::text[], $2::text[]) WITH ORDINALITY u(p, q, i)', relation,
 			CASE WHEN others IS NULL THEN '' ELSE ', other' END, CASE WHEN others IS NULL THEN '' ELSE ', id(q)' END) USING projects, others;
 		SET CONSTRAINTS ALL IMMEDIATE;
-	EXCEPTION WHEN foreign_key_violation THEN answer := SQLSTATE || ' ' || regexp_replace(SQLERRM, 'parts_\d', 'parts_N');
+	-- from 18 on RESTRICT has an error of its own
+	EXCEPTION WHEN foreign_key_violation OR restrict_violation THEN answer := '23503 ' || regexp_replace(replace(SQLERRM, 'RESTRICT setting of ', ''), 'parts_\d', 'parts_N');
 	END;
 	EXECUTE format('SELECT count(*), count(*) FILTER (WHERE NOT EXISTS (SELECT FROM tenancy.projects p WHERE p.id = project_id)) FROM %s WHERE project_id IS NOT NULL', split_part(relation, '_in', 1)) INTO rows, orphans;
 	RAISE SQLSTATE 'UNDO0' USING MESSAGE = format('%s / rows: %s, orphans: %s', answer, rows, orphans);

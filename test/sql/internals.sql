@@ -78,7 +78,18 @@ CREATE INDEX ON internals_bloom USING brin (project_id uuid_bloom_ops);
 GRANT SELECT ON internals_bloom TO PUBLIC;
 SET LOCAL ROLE :gateway;
 SELECT tenancy.act_as(:'bob') \gset
-EXPLAIN (COSTS OFF) SELECT FROM internals_bloom;
+-- 18 adds that it would rather not
+CREATE FUNCTION pg_temp.plan(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+	line text;
+BEGIN
+	FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || query LOOP
+		IF line !~ 'Disabled: true' THEN
+			RETURN NEXT line;
+		END IF;
+	END LOOP;
+END $$;
+SELECT pg_temp.plan('SELECT FROM internals_bloom');
 SELECT count(*) FROM internals_bloom;
 ROLLBACK;
 

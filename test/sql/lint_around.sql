@@ -24,14 +24,14 @@ SELECT planted('CREATE MATERIALIZED VIEW m AS SELECT * FROM events', 'GRANT SELE
 SELECT planted('CREATE VIEW low WITH (security_invoker) AS SELECT count(*) FROM events', 'CREATE MATERIALIZED VIEW m AS SELECT * FROM low',
 			   'ALTER MATERIALIZED VIEW m OWNER TO regress_lint_around_client');
 -- attack 87: which a function fills, itself or through a view or another function
-SELECT planted('CREATE FUNCTION f() RETURNS SETOF events LANGUAGE sql AS ''SELECT * FROM events''',
+SELECT planted('CREATE FUNCTION f() RETURNS SETOF events LANGUAGE sql AS ''SELECT * FROM regress.events''',
 			   'CREATE MATERIALIZED VIEW m AS SELECT * FROM f()', 'GRANT SELECT ON m TO PUBLIC');
-SELECT planted('CREATE FUNCTION f() RETURNS bigint LANGUAGE plpgsql AS ''BEGIN RETURN count(*) FROM events; END''',
+SELECT planted('CREATE FUNCTION f() RETURNS bigint LANGUAGE plpgsql AS ''BEGIN RETURN count(*) FROM regress.events; END''',
 			   'CREATE VIEW low WITH (security_invoker) AS SELECT f() AS n', 'CREATE MATERIALIZED VIEW m AS SELECT * FROM low');
 SELECT planted('CREATE FUNCTION g() RETURNS bigint LANGUAGE sql BEGIN ATOMIC SELECT count(*) FROM regress.events; END',
 			   'CREATE FUNCTION f() RETURNS bigint LANGUAGE sql BEGIN ATOMIC SELECT g(); END',
 			   'CREATE MATERIALIZED VIEW m AS SELECT f()', 'ALTER MATERIALIZED VIEW m OWNER TO regress_lint_around_client');
-SELECT planted('CREATE FUNCTION f() RETURNS SETOF known LANGUAGE sql AS ''SELECT * FROM known''',
+SELECT planted('CREATE FUNCTION f() RETURNS SETOF known LANGUAGE sql AS ''SELECT * FROM regress.known''',
 			   'CREATE MATERIALIZED VIEW m AS SELECT * FROM f()', 'GRANT SELECT ON m TO PUBLIC');
 -- attack 86: writing through a view that filters
 SELECT planted('CREATE VIEW v WITH (security_invoker) AS SELECT * FROM events WHERE amount > 1', 'GRANT SELECT, INSERT ON v TO PUBLIC');

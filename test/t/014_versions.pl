@@ -122,7 +122,7 @@ works('as installed');
 my %old = map { $_ => session($node, 'postgres') } qw(autocommit transaction prepared cursor client);
 rename $library, "$library.away" or die $!;
 restored_without('the library', 'no_library', qr/ERROR: .*the library of extension "tenancy" is not installed on this server\nDETAIL: .*\nHINT:  Install it with make install, or with the package for this version of PostgreSQL[.]/);
-like(answer($node, 'postgres', 'mia', $see), qr/58P01: could not access file ".libdir\/tenancy": No such file/, 'who comes later sees no rows but the name of what is missing');
+like(answer($node, 'postgres', 'mia', $see), qr/58P01: could not access file "(?:\$libdir\/)?tenancy": No such file/, 'who comes later sees no rows but the name of what is missing');
 rename $control, "$control.away" or die $!;
 restored_without('the extension', 'no_extension', qr/ERROR: .*extension "tenancy" is not available\n.*\n?HINT:  The extension must first be installed on the system/);
 rename "$library.away", $library or die $!;
@@ -240,7 +240,7 @@ $node->safe_psql('postgres', 'ALTER INDEX tenancy.moved RENAME TO role_bindings_
 # ---- a server whose row security leaks ----
 
 my ($major, $minor) = $node->safe_psql('postgres', 'SHOW server_version') =~ /^(\d+)[.](\d+)/;
-my $late = $minor + 1;
+my $late = $minor + 2;	# the next may be the minimum already
 edit($next_tree, 'src/version.c', sub { s/\{$major, \d+\}/{$major, $late}/ });
 unlink "$next_tree/src/version.o", "$next_tree/tenancy.so";
 make($next_tree, 'all');
