@@ -231,10 +231,6 @@ CREATE FUNCTION tenancy._require_coordinator() RETURNS void
 LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	IF NOT (SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = current_user) THEN
-		RAISE EXCEPTION 'permission denied to distribute tables'
-			USING ERRCODE = 'insufficient_privilege', HINT = 'Only superusers can do that.';
-	END IF;
 	IF NOT tenancy._has_citus() THEN
 		RAISE EXCEPTION 'extension "citus" is not installed in this database'
 			USING ERRCODE = 'feature_not_supported',
@@ -248,7 +244,7 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION tenancy._require_coordinator() IS 'Raises unless a superuser asks it on the coordinator of a Citus cluster.';
+COMMENT ON FUNCTION tenancy._require_coordinator() IS 'Raises unless it is asked on the coordinator of a Citus cluster.';
 
 -- Asked of each node, so it must not need the extension there.
 CREATE FUNCTION tenancy._nodes(OUT node text, OUT is_worker boolean, OUT failure text, OUT state jsonb) RETURNS SETOF record

@@ -9,7 +9,9 @@
  * Whoever finds a key locked cannot trust what they remember.
  *
  * The locks are advisory ones of a class that SQL cannot reach.  Nobody ever
- * waits for one, and a prepared transaction keeps them.
+ * waits for one, and a prepared transaction keeps them.  Everybody can read
+ * pg_locks, so their numbers depend on a secret of the server's: whoever knows an
+ * id must not learn from them whether it is there, or that it changes.
  */
 #include "postgres.h"
 
@@ -17,6 +19,8 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "access/xlogrecovery.h"
+#include "catalog/pg_control.h"
+#include "common/hashfn.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
 #include "storage/s_lock.h"
@@ -45,8 +49,11 @@ static LOCKTAG
 tagOf(uint32 key)
 {
 	LOCKTAG		tag;
+	unsigned char salted[MOCK_AUTH_NONCE_LEN + sizeof(key)];
 
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, key, LOCK_CLASS);
+	memcpy(salted, GetMockAuthenticationNonce(), MOCK_AUTH_NONCE_LEN);
+	memcpy(salted + MOCK_AUTH_NONCE_LEN, &key, sizeof(key));
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, hash_bytes(salted, sizeof(salted)), LOCK_CLASS);
 	return tag;
 }
 

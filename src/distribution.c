@@ -32,6 +32,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_namespace.h"
 #include "common/hmac.h"
+#include "common/int.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -369,6 +370,7 @@ parseClaim(const char *value, Travelled *result)
 	Cluster		cluster;
 	pg_uuid_t	generation;
 	int64		age;
+	bool		isAged;
 	Identity   *who = &result->who;
 	char	   *letter;
 	char	   *project;
@@ -385,7 +387,8 @@ parseClaim(const char *value, Travelled *result)
 		return refuse(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
 					  "this node has not taken part in the last tenancy.distribute()",
 					  "Run SELECT tenancy.distribute() on the coordinator.");
-	age = GetCurrentTimestamp() - pg_strtoint64(nextWord(&rest));
+	isAged = pg_sub_s64_overflow(GetCurrentTimestamp(), pg_strtoint64(nextWord(&rest)), &age) ||
+		age > MAX_AGE * USECS_PER_SEC || age < -MAX_AGE * USECS_PER_SEC;
 	letter = nextWord(&rest);
 	who->kind = kindOf(*letter);
 	if (!readUuid(&rest, &who->subject) || !readUuid(&rest, &who->credential))
@@ -397,8 +400,7 @@ parseClaim(const char *value, Travelled *result)
 
 	computeMac(&cluster, payload, GetSessionUserId(), computed);
 	result->trusted = CredentialDigestEqual(claimed, computed) &&
-		(IsParallelWorker() ||
-		 (age <= MAX_AGE * USECS_PER_SEC && age >= -MAX_AGE * USECS_PER_SEC));
+		(IsParallelWorker() || !isAged);
 	return true;
 }
 

@@ -80,6 +80,8 @@ is(dba("SELECT count(*) FROM tenancy.lint() WHERE rule ~ '^(worker_trusts|node_|
 
 # ---- a worker that missed something ----
 my $feed = $worker2->safe_psql('postgres', "SET citus.override_table_visibility = off; SELECT c.oid::regclass FROM pg_class c WHERE c.relname ~ '^feed_[0-9]+\$'");
+my (undef, undef, $refused) = $worker2->psql('postgres', qq(SET citus.enable_manual_changes_to_shards = on; INSERT INTO $feed VALUES ('{"relation": "audit_entries", "come": []}')));
+like($refused, qr/table "audit_entries" is not one that every node has/, 'the feed is for the tables that every node has');
 $worker2->safe_psql('postgres', "SET citus.enable_manual_changes_to_shards = on; ALTER TABLE $feed DISABLE TRIGGER USER");
 is(dba("SELECT string_agg(object || ': ' || problem, '') FROM tenancy.lint() WHERE rule = 'node_outside'"),
 	"node $address{worker2}: it does not apply what the coordinator changes", 'lint finds a worker that does not listen');

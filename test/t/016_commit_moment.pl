@@ -66,6 +66,10 @@ foreach my $how ('READ COMMITTED', 'REPEATABLE READ')
 			$mia->query("BEGIN ISOLATION LEVEL $how");
 			is($mia->query($hot), '1', "a revocation in the moment of its commit, $how");
 			is($mia->query($hot), '1', 'and still');
+			# what uuid_hash() makes of an id is the key that messages carry
+			is($watcher->query(q(SELECT count(*) > 1, count(*) FILTER (WHERE l.objid::bigint IN
+					(SELECT uuid_hash(id(n))::bigint & 2147483647 | 2147483648 FROM unnest('{alice,mia,acme,private}'::text[]) n))
+				FROM pg_locks l WHERE l.locktype = 'advisory' AND l.objsubid = 3)), 't|0', 'pg_locks does not tell whom it concerns');
 			is($adam->query($hot), "1,$m", 'the others see it');
 			my $before = $eve->query($loads);
 			is($eve->query($hot), '', 'a stranger does not');
@@ -89,6 +93,18 @@ in_the_moment(
 	"BEGIN; $act; $remove; SAVEPOINT s; SELECT tenancy.set_project_privacy(id('open'), true); ROLLBACK TO s; UPDATE events SET n = 11 WHERE n = 10; COMMIT", 11,
 	sub { is($mia->query($hot), '1', 'a revocation beside a savepoint'); });
 $node->safe_psql('postgres', "BEGIN; $act; $add; COMMIT");
+
+# What has no keys: TRUNCATE keeps readers of the table out, who would wait for it.
+is($mia->query($hot), '1,11', 'a grant');
+in_the_moment(
+	"BEGIN; TRUNCATE tenancy.project_memberships; UPDATE events SET n = 10 WHERE n = 11; COMMIT", 10,
+	sub {
+		$mia->query("SET lock_timeout = '100ms'");
+		is($mia->query($hot), '', 'after TRUNCATE nobody trusts what they remember');
+		$mia->query('RESET lock_timeout');
+	});
+is($mia->query($hot), '1', 'and afterwards');
+$node->safe_psql('postgres', "BEGIN; $act; $add; UPDATE events SET n = 11 WHERE n = 10; COMMIT");
 
 # Prepared: until it is committed nobody trusts what they remember, and it counts at
 # once when it is.
