@@ -130,6 +130,8 @@ like(with_claim(claim(generation => 'gen_random_uuid()'), $all),
 like(with_claim(claim(version => "'0.0.1'"), $all), qr/ERROR:  55000: the library .* on this node is version/,
 	'nor one of another version');
 like(with_claim('x', $all), qr/ERROR:  22023: claim is malformed/, 'nor nonsense');
+like(with_claim(substr(claim(), 1), $all), qr/ERROR:  22023: claim is malformed/, 'nor one whose signature is too short');
+like(with_claim('g' . substr(claim(), 1), $all), qr/ERROR:  22023: claim is malformed/, 'or not one');
 is(ask_worker($workers[0], 'regress_tap', "SET tenancy.claim = '" . claim() . "'; $all"), '',
 	'one that was not set in this transaction does not count');
 like(ask_worker($workers[0], 'regress_tap', "ALTER ROLE regress_tap SET tenancy.claim = '" . claim() . "'"),
@@ -147,6 +149,10 @@ my ($mine, $theirs) = (claim(subject => "id('eve')"), claim());
 my $forged = substr($mine, 0, 64) . substr($theirs, 64);
 is(with_claim($mine, "$all; SET LOCAL tenancy.claim = '$theirs'; $all"), "\n1,2", 'one claim after the other counts');
 like(with_claim($mine, "SET LOCAL tenancy.claim = '$forged'; $all"), $untrusted, "a signature that was right for one claim is wrong for another");
+my $shards = $workers[0]->safe_psql('postgres', "SET citus.override_table_visibility = off;
+	SELECT string_agg(format('SELECT n FROM %s', c.oid::regclass), ' UNION ALL ') FROM pg_class c WHERE c.relname ~ '^events_[0-9]+\$'");
+like(with_claim($theirs, "DECLARE c CURSOR FOR $shards; SET LOCAL tenancy.claim = '$mine'; FETCH ALL FROM c"),
+	qr/ERROR:  55000: identity changed while a query was running/, 'and none in the middle of a query');
 my $altered = $mine =~ s/^(.)/$1 eq '0' ? '1' : '0'/er;
 like(with_claim($mine, "SET LOCAL tenancy.claim = '$altered'; $all"), $untrusted, 'and a claim that was right is wrong with another signature');
 like(error_of($workers[0], "SET SESSION AUTHORIZATION regress_tap; BEGIN; SET LOCAL tenancy.claim = '$theirs'; COMMIT; RESET SESSION AUTHORIZATION;

@@ -111,6 +111,7 @@ is(dba("SELECT count(*) FROM tenancy.lint() WHERE rule ~ '^(shard_|node_|feed_)'
 $worker1->safe_psql('postgres', "SET citus.enable_ddl_propagation = off; UPDATE pg_extension SET extversion = '0.0.9' WHERE extname = 'tenancy'");
 refused($distribute, '55000', "node $address{worker1} cannot take part: it has version 0.0.9 of the extension \"tenancy\", and the coordinator has version .*HINT:  Run ALTER EXTENSION tenancy UPDATE TO",
 	'another version of the extension on a worker');
+refused("SELECT tenancy.distribute_table('badly_keyed')", '55000', "node $address{worker1} cannot take part: .* version 0.0.9", 'nor is a table spread over it');
 like(as('mia', $all), qr/ERROR:  55000: the library of extension "tenancy" is version .*, its SQL objects are version 0.0.9.*$address{worker1}/s,
 	'a query fails, and names the node');
 $worker1->safe_psql('postgres', "UPDATE pg_extension SET extversion = (SELECT default_version FROM pg_available_extensions WHERE name = 'tenancy') WHERE extname = 'tenancy'");

@@ -240,7 +240,7 @@ $node->safe_psql('postgres', 'ALTER INDEX tenancy.moved RENAME TO role_bindings_
 # ---- a server whose row security leaks ----
 
 my ($major, $minor) = $node->safe_psql('postgres', 'SHOW server_version') =~ /^(\d+)[.](\d+)/;
-my $late = $minor + 2;	# the next may be the minimum already
+my $late = 99;
 edit($next_tree, 'src/version.c', sub { s/\{$major, \d+\}/{$major, $late}/ });
 unlink "$next_tree/src/version.o", "$next_tree/tenancy.so";
 make($next_tree, 'all');
