@@ -7,6 +7,8 @@ GRANT pg_read_all_stats TO regress_cache_app;
 SELECT tenancy.grant_application('regress_cache_app') \gset
 \set wide '00000000-0000-4000-8000-00000000000a'
 \set narrow '00000000-0000-4000-8000-00000000000b'
+-- What is made is not what is tested, where a server forgets all the time.
+SET debug_discard_caches = 0;
 INSERT INTO tenancy.users (id, email, name)
 VALUES (:'wide', 'wide@cache.example', 'wide'), (:'narrow', 'narrow@cache.example', 'narrow');
 -- 2,000 organizations of 50 projects; a hundredth of everything for those who
@@ -79,8 +81,10 @@ CLOSE c;
 SELECT bytes < 512 * 1024 AS bounded FROM cache_memory;
 COMMIT;
 \c - :superuser
+SET debug_discard_caches = 0;
 DROP TABLE cache_rows;
 DELETE FROM tenancy.organizations WHERE name = 'cache';
+RESET debug_discard_caches;
 -- Sets of the last identities are kept: whoever takes turns on a pooled connection
 -- finds theirs still there, and a change makes only those stale that it touches.
 -- The view that sets are loaded from is away meanwhile.

@@ -152,6 +152,8 @@ foreach my $name (sort keys %old)
 $node->backup('backup');
 my $standby = PostgreSQL::Test::Cluster->new('standby', install_path => path_of($installation));
 $standby->init_from_backup($node, 'backup', has_streaming => 1);
+# a hot standby cannot do serializable
+$standby->append_conf('postgresql.conf', "default_transaction_isolation = 'read committed'");
 $standby->start;
 $old{standby} = session($standby, 'postgres');
 $old{standby}->query("PREPARE hot AS $see");
