@@ -143,8 +143,7 @@ $node->stop;
 # ---- this tree and a next version of it ----
 
 my $next = "$version.1";
-my $tree = tree_of($version);
-make($tree, 'keep-release');
+my $tree = released_tree_of($version);
 ok(-e "$tree/sql/released/tenancy--$version.sql", 'the SQL of a release is kept');
 isnt(eval { make($tree, 'keep-release'); 1 }, 1, 'and not overwritten');
 $tree = tree_of($next, $tree);

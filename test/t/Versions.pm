@@ -8,7 +8,7 @@ use Exporter 'import';
 use File::Basename qw(dirname);
 use PostgreSQL::Test::Utils;
 use Test::More;
-our @EXPORT = qw(second_installation path_of this_version tree_of edit make install_from file_of);
+our @EXPORT = qw(second_installation path_of this_version tree_of released_tree_of edit make install_from file_of);
 
 my $pg_config = $ENV{PG_CONFIG} // 'pg_config';
 
@@ -69,6 +69,15 @@ sub tree_of
 	edit($tree, 'tenancy.control', sub { s/^default_version = .*$/default_version = '$version'/m })
 	  if $version ne this_version($tree);
 	unlink "$tree/src/version.o", "$tree/tenancy.so", glob("$tree/sql/tenancy--*.sql");
+	return $tree;
+}
+
+# The same, as it is when its version has just been released, whether it has been or not.
+sub released_tree_of
+{
+	my $tree = tree_of(@_);
+	unlink "$tree/sql/released/tenancy--" . this_version($tree) . '.sql';
+	make($tree, 'keep-release');
 	return $tree;
 }
 
