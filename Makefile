@@ -30,6 +30,7 @@ OBJS = \
 	src/invalidation.o \
 	src/commit.o \
 	src/privileged.o \
+	src/caller.o \
 	src/ingest.o \
 	src/version.o \
 	src/runas.o \

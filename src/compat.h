@@ -39,6 +39,9 @@ extern void _PG_init(void);
 #define TransamVariables ShmemVariableCache
 #endif
 
+/* Since 18 a trigger is fired with the rights under which it was queued */
+#define TRIGGERS_KEEP_THEIR_ROLE	(PG_VERSION_NUM >= 180000)
+
 /* The record of a setting; 15 has no public look-up by name. */
 static inline struct config_generic *
 FindSetting(const char *name)

@@ -10,6 +10,7 @@
 #include "fmgr.h"
 
 #include "access.h"
+#include "caller.h"
 #include "command.h"
 #include "commit.h"
 #include "compat.h"
@@ -38,6 +39,7 @@ _PG_init(void)
 	SettingsInit();
 	CommandInit();
 	IngestInit();
+	CallerInit();
 	MarkGUCPrefixReserved("tenancy");
 }
 

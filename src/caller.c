@@ -1,0 +1,117 @@
+/*
+ * caller.c
+ *		Whose rights the triggers of an application's tables have.
+ *
+ * The commands are SECURITY DEFINER.  What they delete takes rows of the
+ * application's tables along, by foreign keys; PostgreSQL does that with the
+ * rights of those tables' owners.  But up to version 17 it fires the AFTER
+ * triggers that this queues when the command's own statement ends, and with the
+ * command's rights: a table's owner could have anything done.  So they, and
+ * those of the extension's tables, which need no rights, are fired with the
+ * rights of whoever called the command, as they would be without a command.
+ */
+#include "postgres.h"
+
+#include "catalog/namespace.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "nodes/parsenodes.h"
+#include "parser/parsetree.h"
+#include "utils/lsyscache.h"
+
+#include "caller.h"
+#include "compat.h"
+
+static Oid	innermost = InvalidOid; /* whose query runs; nobody's, outside of one */
+
+static ExecutorRun_hook_type previousRun = NULL;
+static ExecutorFinish_hook_type previousFinish = NULL;
+
+/* The role whose query called what is running now. */
+static Oid
+callingRole(void)
+{
+	return OidIsValid(innermost) ? innermost : GetOuterUserId();
+}
+
+static void
+run(EXECUTOR_RUN_PARAMETERS)
+{
+	if (previousRun)
+		previousRun(EXECUTOR_RUN_ARGUMENTS);
+	else
+		standard_ExecutorRun(EXECUTOR_RUN_ARGUMENTS);
+}
+
+static void
+executorRun(EXECUTOR_RUN_PARAMETERS)
+{
+	Oid			outer = innermost;
+
+	if (callingRole() == GetUserId())
+	{
+		run(EXECUTOR_RUN_ARGUMENTS);
+		return;
+	}
+	innermost = GetUserId();
+	PG_TRY();
+	{
+		run(EXECUTOR_RUN_ARGUMENTS);
+	}
+	PG_FINALLY();
+	{
+		innermost = outer;
+	}
+	PG_END_TRY();
+}
+
+static void
+finish(QueryDesc *queryDesc)
+{
+	if (previousFinish)
+		previousFinish(queryDesc);
+	else
+		standard_ExecutorFinish(queryDesc);
+}
+
+static bool
+changesOurTables(const PlannedStmt *statement)
+{
+	Oid			ours = get_namespace_oid("tenancy", true);
+	ListCell   *cell;
+
+	foreach(cell, statement->resultRelations)
+		if (get_rel_namespace(rt_fetch(lfirst_int(cell), statement->rtable)->relid) == ours)
+			return true;
+	return false;
+}
+
+static void
+executorFinish(QueryDesc *queryDesc)
+{
+	Oid			caller = callingRole();
+	Oid			user;
+	int			context;
+
+	GetUserIdAndSecContext(&user, &context);
+	if (user == caller || !changesOurTables(queryDesc->plannedstmt))
+	{
+		finish(queryDesc);
+		return;
+	}
+	/* an error's (sub)transaction takes this back */
+	SetUserIdAndSecContext(caller, context | SECURITY_LOCAL_USERID_CHANGE);
+	finish(queryDesc);
+	SetUserIdAndSecContext(user, context);
+}
+
+void
+CallerInit(void)
+{
+	if (TRIGGERS_KEEP_THEIR_ROLE)
+		return;
+	previousRun = ExecutorRun_hook;
+	ExecutorRun_hook = executorRun;
+	previousFinish = ExecutorFinish_hook;
+	ExecutorFinish_hook = executorFinish;
+}

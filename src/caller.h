@@ -1,0 +1,10 @@
+/*
+ * caller.h
+ *		Whose rights the triggers of an application's tables have.
+ */
+#ifndef TENANCY_CALLER_H
+#define TENANCY_CALLER_H
+
+extern void CallerInit(void);
+
+#endif							/* TENANCY_CALLER_H */

@@ -1,0 +1,69 @@
+-- Attacks by the owner of an application's table: what a command deletes takes its
+-- rows along, and the triggers of that table have no rights of the command's.
+\set test attacks_triggers
+\getenv inputs PG_ABS_SRCDIR
+\set two :inputs /sql/two.psql
+\i :two
+SELECT tenancy.create_session(:'bob') AS session_b \gset
+SELECT tenancy.create_user('eve@two.example', 'eve') AS eve \gset
+CREATE ROLE regress_attacks_triggers_owner LOGIN;
+CREATE SCHEMA regress_attacks_triggers AUTHORIZATION regress_attacks_triggers_owner;
+SET search_path = regress_attacks_triggers;
+SET ROLE regress_attacks_triggers_owner;
+GRANT USAGE ON SCHEMA regress_attacks_triggers TO PUBLIC;
+CREATE TABLE notes (id integer PRIMARY KEY, project_id uuid, author_id uuid);
+CREATE TABLE settings (organization_id uuid);
+CREATE TABLE comments (note_id integer REFERENCES notes ON DELETE CASCADE);
+CREATE FUNCTION seize() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	RAISE WARNING '% % % %: %', TG_TABLE_NAME, TG_WHEN, TG_OP, lower(TG_LEVEL), current_user;
+	BEGIN
+		EXECUTE 'ALTER ROLE regress_attacks_triggers_owner SUPERUSER';
+	EXCEPTION WHEN insufficient_privilege THEN
+	END;
+	RETURN COALESCE(NEW, OLD);
+END $$;
+SELECT format('CREATE TRIGGER seize_%s %s DELETE OR UPDATE ON %s FOR EACH %s EXECUTE FUNCTION seize()', level || w, w, t, level)
+FROM unnest(ARRAY['notes', 'settings', 'comments']) t, unnest(ARRAY['BEFORE', 'AFTER']) w, unnest(ARRAY['ROW', 'STATEMENT']) level \gexec
+CREATE CONSTRAINT TRIGGER seize_deferred AFTER DELETE ON notes DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION seize();
+RESET ROLE;
+ALTER TABLE notes ADD FOREIGN KEY (author_id) REFERENCES tenancy.users ON DELETE SET NULL;
+SELECT tenancy.protect('notes'), tenancy.protect_by_organization('settings') \gset
+INSERT INTO notes VALUES (1, :'p1', NULL), (2, :'p2', NULL), (3, :'p1', :'eve');
+INSERT INTO comments VALUES (2);
+INSERT INTO settings VALUES (:'two');
+-- a function of somebody else's calls a command, which has that one's rights
+CREATE ROLE regress_attacks_triggers_other;
+GRANT CREATE, USAGE ON SCHEMA regress_attacks_triggers TO regress_attacks_triggers_other;
+SET ROLE regress_attacks_triggers_other;
+CREATE FUNCTION delete_all_projects() RETURNS void SECURITY DEFINER LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM tenancy.delete_project(p.id) FROM tenancy.my_projects p;
+END $$;
+RESET ROLE;
+
+-- each in a session of its own, which has not loaded the library yet
+\c - :app
+BEGIN;
+SELECT tenancy.authenticate(:'session_b') \gset
+SAVEPOINT s;
+SELECT tenancy.delete_project(:'p2') \gset
+ROLLBACK TO s;
+SELECT regress_attacks_triggers.delete_all_projects() \gset
+ROLLBACK TO s;
+SELECT tenancy.delete_organization(:'two') \gset
+COMMIT;
+\c - :gateway
+SELECT tenancy.delete_user(:'eve') \gset
+\c - :superuser
+SELECT id, project_id = :'p1' AS in_p1, author_id FROM regress_attacks_triggers.notes ORDER BY id;
+SELECT count(*) FROM regress_attacks_triggers.settings;
+SELECT rolsuper FROM pg_roles WHERE rolname = 'regress_attacks_triggers_owner';
+-- a statement of one's own is nobody else's
+DELETE FROM tenancy.organizations WHERE id = :'one';
+
+SET client_min_messages = warning;
+DROP SCHEMA regress_attacks_triggers CASCADE;
+DROP OWNED BY regress_attacks_triggers_owner, regress_attacks_triggers_other;
+DROP ROLE regress_attacks_triggers_owner, regress_attacks_triggers_other;
+\i :two_end
