@@ -35,43 +35,25 @@ callingRole(void)
 }
 
 static void
-run(EXECUTOR_RUN_PARAMETERS)
-{
-	if (previousRun)
-		previousRun(EXECUTOR_RUN_ARGUMENTS);
-	else
-		standard_ExecutorRun(EXECUTOR_RUN_ARGUMENTS);
-}
-
-static void
 executorRun(EXECUTOR_RUN_PARAMETERS)
 {
 	Oid			outer = innermost;
 
 	if (callingRole() == GetUserId())
 	{
-		run(EXECUTOR_RUN_ARGUMENTS);
+		previousRun(EXECUTOR_RUN_ARGUMENTS);
 		return;
 	}
 	innermost = GetUserId();
 	PG_TRY();
 	{
-		run(EXECUTOR_RUN_ARGUMENTS);
+		previousRun(EXECUTOR_RUN_ARGUMENTS);
 	}
 	PG_FINALLY();
 	{
 		innermost = outer;
 	}
 	PG_END_TRY();
-}
-
-static void
-finish(QueryDesc *queryDesc)
-{
-	if (previousFinish)
-		previousFinish(queryDesc);
-	else
-		standard_ExecutorFinish(queryDesc);
 }
 
 static bool
@@ -96,12 +78,12 @@ executorFinish(QueryDesc *queryDesc)
 	GetUserIdAndSecContext(&user, &context);
 	if (user == caller || !changesOurTables(queryDesc->plannedstmt))
 	{
-		finish(queryDesc);
+		previousFinish(queryDesc);
 		return;
 	}
 	/* an error's (sub)transaction takes this back */
 	SetUserIdAndSecContext(caller, context | SECURITY_LOCAL_USERID_CHANGE);
-	finish(queryDesc);
+	previousFinish(queryDesc);
 	SetUserIdAndSecContext(user, context);
 }
 
@@ -110,8 +92,8 @@ CallerInit(void)
 {
 	if (TRIGGERS_KEEP_THEIR_ROLE)
 		return;
-	previousRun = ExecutorRun_hook;
+	previousRun = ExecutorRun_hook ? ExecutorRun_hook : standard_ExecutorRun;
 	ExecutorRun_hook = executorRun;
-	previousFinish = ExecutorFinish_hook;
+	previousFinish = ExecutorFinish_hook ? ExecutorFinish_hook : standard_ExecutorFinish;
 	ExecutorFinish_hook = executorFinish;
 }

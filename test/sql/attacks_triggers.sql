@@ -40,6 +40,10 @@ CREATE FUNCTION delete_all_projects() RETURNS void SECURITY DEFINER LANGUAGE plp
 BEGIN
 	PERFORM tenancy.delete_project(p.id) FROM tenancy.my_projects p;
 END $$;
+CREATE FUNCTION delete_nothing() RETURNS void SECURITY DEFINER LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM tenancy.delete_project(NULL);
+END $$;
 RESET ROLE;
 
 -- each in a session of its own, which has not loaded the library yet
@@ -50,6 +54,9 @@ SAVEPOINT s;
 SELECT tenancy.delete_project(:'p2') \gset
 ROLLBACK TO s;
 SELECT regress_attacks_triggers.delete_all_projects() \gset
+ROLLBACK TO s;
+-- an error in it leaves nothing of it behind
+SELECT regress_attacks_triggers.delete_nothing();
 ROLLBACK TO s;
 SELECT tenancy.delete_organization(:'two') \gset
 COMMIT;
