@@ -7,7 +7,7 @@
 \i :two
 CREATE TABLE attacks_cursors_rows (project_id uuid NOT NULL, n integer);
 SELECT tenancy.protect('attacks_cursors_rows') \gset
-INSERT INTO attacks_cursors_rows SELECT p, n FROM generate_series(1, 50) n, (VALUES (:'p1'::uuid), (:'p2')) p (p) ORDER BY n;
+INSERT INTO attacks_cursors_rows SELECT p, n FROM generate_series(1, 10) n, (VALUES (:'p1'::uuid), (:'p2')) p (p) ORDER BY n;
 VACUUM ANALYZE attacks_cursors_rows;
 GRANT SELECT ON attacks_cursors_rows TO PUBLIC;
 
@@ -120,7 +120,7 @@ FETCH ALL FROM h;
 SET tenancy.cache_size = 64;
 \set scale 100
 \getenv scale TENANCY_TEST_SCALE
-SELECT set_config('regress.crowd', (:scale * 20 + 100)::text, false) \gset
+SELECT set_config('regress.crowd', (:scale * 20 + 20)::text, false) \gset
 CREATE FUNCTION pg_temp.crowd() RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
 	FOR i IN 1 .. current_setting('regress.crowd')::integer LOOP
