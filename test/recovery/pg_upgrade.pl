@@ -38,6 +38,7 @@ note('to ' . $new->safe_psql('postgres', 'SELECT version()'));
 my $dump = $new->basedir . '/dump';
 command_ok([ "$new_bindir/pg_dump", '-Fc', '-f', $dump, '-d', $old->connstr('postgres') ], 'the newer pg_dump dumps the older server');
 $new->safe_psql('postgres', 'CREATE ROLE regress_tap LOGIN; CREATE DATABASE dumped TEMPLATE template0');
+create_roles($new);
 $new->command_ok([ 'pg_restore', '--exit-on-error', '-d', 'dumped', $dump ], 'and it is restored');
 $new->safe_psql('dumped', "SELECT tenancy.grant_application('regress_tap')");
 
@@ -53,7 +54,7 @@ sub all_same
 }
 all_same('dumped', 'by dump');
 $new->safe_psql('postgres', 'DROP DATABASE dumped');
-$new->safe_psql('postgres', 'REVOKE ALL ON PARAMETER tenancy.user_id FROM regress_tap; DROP ROLE regress_tap');
+$new->safe_psql('postgres', 'REVOKE ALL ON PARAMETER tenancy.user_id FROM regress_tap; DROP ROLE regress_tap, regress_bi, regress_bi_all');
 $new->stop;
 $old->stop;
 
