@@ -120,7 +120,7 @@ FETCH ALL FROM h;
 SET tenancy.cache_size = 64;
 \set scale 100
 \getenv scale TENANCY_TEST_SCALE
-SELECT set_config('regress.crowd', (:scale * 20 + 20)::text, false) \gset
+SELECT set_config('regress.crowd', (:scale * :scale / 5 + 3)::text, false) \gset
 CREATE FUNCTION pg_temp.crowd() RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
 	FOR i IN 1 .. current_setting('regress.crowd')::integer LOOP

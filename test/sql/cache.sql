@@ -11,8 +11,8 @@ SELECT tenancy.grant_application('regress_cache_app') \gset
 SET debug_discard_caches = 0;
 INSERT INTO tenancy.users (id, email, name)
 VALUES (:'wide', 'wide@cache.example', 'wide'), (:'narrow', 'narrow@cache.example', 'narrow');
--- 2,000 organizations of 50 projects; a hundredth of everything for those who
--- take their time
+-- 2,000 organizations of 50 projects; a hundredth, and less, for those who take
+-- their time
 \set scale 100
 \getenv scale TENANCY_TEST_SCALE
 \set organizations :scale * 20
@@ -40,7 +40,7 @@ SET tenancy.cache_size = '100TB';
 SHOW tenancy.cache_size;
 -- 100,000 identities through one session
 SET tenancy.cache_size = '256kB';
-SELECT set_config('regress.identities', (:scale * 1000)::text, false) \gset
+SELECT set_config('regress.identities', (:scale * :scale * 10)::text, false) \gset
 DO $$
 BEGIN
 	FOR n IN 1 .. current_setting('regress.identities')::integer LOOP
@@ -81,10 +81,10 @@ CLOSE c;
 SELECT bytes < 512 * 1024 AS bounded FROM cache_memory;
 COMMIT;
 \c - :superuser
+-- a server that forgets keeps no sets
 SET debug_discard_caches = 0;
 DROP TABLE cache_rows;
 DELETE FROM tenancy.organizations WHERE name = 'cache';
-RESET debug_discard_caches;
 -- Sets of the last identities are kept: whoever takes turns on a pooled connection
 -- finds theirs still there, and a change makes only those stale that it touches.
 -- The view that sets are loaded from is away meanwhile.
