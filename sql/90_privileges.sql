@@ -20,7 +20,7 @@ GRANT EXECUTE ON FUNCTION
 
 -- ... and makes reports on it.
 GRANT EXECUTE ON FUNCTION
-	tenancy._secret_names(), tenancy._report(regclass), tenancy._report_query(regclass), tenancy._require_owner(regclass, text), tenancy._view_name(regclass, text), tenancy._rollup_name(regclass, text, text), tenancy._ingest()
+	tenancy._secret_names(), tenancy._report(regclass), tenancy._report_query(regclass), tenancy._require_owner(regclass, text), tenancy._view_name(regclass, text), tenancy._rollup_name(regclass, text, text), tenancy._run_as_owner(regclass, text, text), tenancy._ingest()
 	TO PUBLIC;
 
 -- lint() runs with the caller's rights, and so do its parts.

@@ -15,9 +15,7 @@ INSERT INTO accepted VALUES
 	('_preview', 'text type variable is not sanitized', 'a command is what it takes'),
 	('_proof_attempt', 'text type variable is not sanitized', 'a statement is what it takes'),
 	('_revoke_rights', 'text type variable is not sanitized', 'quoted where it is selected, with quote_ident()'),
-	('create_protected_rollup', 'text type variable is not sanitized', 'a query is what it takes; names are quoted by _rollup_name()'),
 	('create_reporting_view', 'text type variable is not sanitized', 'quoted by _view_name() and _report_query()'),
-	('refresh_rollup', 'text type variable is not sanitized', 'quoted where it is selected, with format()'),
 	('check_integrity', 'text type variable is not sanitized', 'quoted where it is selected, with format()'),
 	('grant_application', 'text type variable is not sanitized', 'quoted where it is selected, with quote_ident()'),
 	('grant_mailer', 'text type variable is not sanitized', 'quoted where it is selected, with quote_ident()');

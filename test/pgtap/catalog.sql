@@ -116,7 +116,7 @@ INSERT INTO needed SELECT unnest(names), by_way_of FROM (VALUES
 	('{_unprotect}', $$SELECT tenancy.unprotect('pgtap_catalog.notes')$$),
 	('{_secret_names,_report,_report_query,_require_owner,_view_name}', $$SELECT tenancy.create_reporting_view('pgtap_catalog.notes', 'report')$$),
 	('{_ingest}', $$SELECT tenancy.create_ingest_view('pgtap_catalog.notes', 'notes_in')$$),
-	('{_rollup_name}', $$SELECT tenancy.create_protected_rollup('pgtap_catalog.notes', 'sums', 'SELECT project_id, count(*) AS n FROM notes GROUP BY 1')$$),
+	('{_rollup_name,_run_as_owner}', $$SELECT tenancy.create_protected_rollup('pgtap_catalog.notes', 'sums', 'SELECT project_id, count(*) AS n FROM notes GROUP BY 1')$$),
 	('{_lint_role,_lint_protect,_lint_protected,_lint_relations,_lint_tables,_lint_keys,_lint_policies,_lint_views,_lint_functions,_lint_replication,_lint_reach,_lint_roles,_lint_settings,_lint_outside,_lint_server,_minimum_server,_lint_data,_lint_cluster,_has_citus,_fed_tables,_altered,_shape,_installed_shape}',
 	 'SELECT * FROM tenancy.lint()')) v (names, by_way_of);
 SELECT set_eq($$SELECT proname FROM functions WHERE is_internal AND is_public$$, 'SELECT proname FROM needed', 'internal functions are nobody''s, but those that have a reason');

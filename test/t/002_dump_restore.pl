@@ -103,6 +103,7 @@ foreach my $at (split /\n/, $node->safe_psql('original', 'SELECT DISTINCT at FRO
 	is($node->safe_psql('plain', $then), $expected, "who had access at $at");
 }
 is(dump_of('plain'), $dump, 'dumped again, it is the same dump');
+is($node->safe_psql('plain', q(SELECT tenancy.refresh_rollup('events_sum'))), '0', 'a rollup is one still');
 
 # Another server, whose superuser has another name and whose roles have others: the
 # owners and rights of the dump are left out, and given to those who are there.
@@ -119,7 +120,7 @@ $elsewhere->init(extra => [ '--username=boss' ]);
 	$elsewhere->safe_psql('moved', <<'SQL');
 SELECT tenancy.grant_application('regress_client');
 GRANT SELECT, INSERT, UPDATE, DELETE ON events, settings, parted, parted_1, parted_2 TO regress_client;
-GRANT SELECT ON events_report, settings_report TO regress_client;
+GRANT SELECT ON events_report, settings_report, events_sum TO regress_client;
 ALTER TABLE events OWNER TO regress_owner;
 SQL
 	same(rows_of($elsewhere, 'moved'), $rows, 'elsewhere: the same rows');

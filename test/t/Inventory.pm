@@ -69,6 +69,9 @@ INSERT INTO parted VALUES (id('open'), 1), (id('private'), 11), (id('class'), 12
 GRANT SELECT, INSERT, UPDATE, DELETE ON settings, parted, parted_1, parted_2 TO regress_tap;
 SELECT tenancy.create_reporting_view('events', 'events_report'), tenancy.create_reporting_view('settings', 'settings_report');
 GRANT SELECT ON events_report, settings_report TO regress_tap;
+SELECT tenancy.create_protected_rollup('events', 'events_sum', 'SELECT project_id, sum(n) AS n FROM events GROUP BY 1');
+SELECT tenancy.refresh_rollup('events_sum');
+GRANT SELECT ON events_sum TO regress_tap;
 SQL
 	return;
 }
@@ -96,7 +99,7 @@ sub rows_of
 my @asked = (
 	(map { "SELECT to_jsonb(t) FROM $_ t ORDER BY to_jsonb(t)::text" }
 		qw(events settings parted parted_1 parted_2 tenancy.my_organizations tenancy.my_projects tenancy.members
-		tenancy.project_members tenancy.pending_invites tenancy.users events_report settings_report tenancy.reporting_views tenancy.permission_matrix tenancy.my_sessions tenancy.plan_features)),
+		tenancy.project_members tenancy.pending_invites tenancy.users events_report settings_report events_sum tenancy.reporting_views tenancy.rollups tenancy.permission_matrix tenancy.my_sessions tenancy.plan_features)),
 	(map { "WITH changed AS ($_) SELECT to_jsonb(c) FROM changed c ORDER BY to_jsonb(c)::text" }
 		"UPDATE events SET n = n + 100 RETURNING n", "DELETE FROM parted RETURNING n",
 		"UPDATE settings SET value = 'x' RETURNING organization_id"),
