@@ -28,7 +28,7 @@ CREATE VIEW tenancy.rollups AS
 		AND d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_type'::pg_catalog.regclass
 	JOIN pg_catalog.pg_class q ON q.reltype OPERATOR(pg_catalog.=) d.refobjid
 		AND q.relkind OPERATOR(pg_catalog.=) 'v' AND q.relowner OPERATOR(pg_catalog.=) r.relowner
-	WHERE c.conname OPERATOR(pg_catalog.=) 'tenancy_rollup' AND c.contype OPERATOR(pg_catalog.=) 'c';
+	WHERE c.conname OPERATOR(pg_catalog.=) 'tenancy_rollup';
 COMMENT ON VIEW tenancy.rollups IS
 	'The rollups that create_protected_rollup() made, read off the catalogs: tables whose constraint tenancy_rollup names a view of the same owner.';
 REVOKE ALL ON tenancy.rollups FROM PUBLIC;
@@ -120,8 +120,8 @@ BEGIN
 				  HINT = 'Begin the transaction with ISOLATION LEVEL READ COMMITTED.';
 	END IF;
 	-- Records are equal when all columns are, also where both are NULL.  Of rows that
-	-- are alike one is kept.  What is removed is gone before something is added, for
-	-- the sake of unique keys.
+	-- are alike one is kept.  What is added waits until all is removed, for the sake of
+	-- unique keys.
 	RETURN (tenancy._run_as_owner(rollup, 'pg_catalog, pg_temp', format($statement$
 		WITH fresh AS MATERIALIZED (
 			SELECT DISTINCT ROW(x.*)::%1$s AS record FROM %2$s x WHERE %3$s
@@ -135,7 +135,7 @@ BEGIN
 			INSERT INTO %1$s SELECT (f.record).* FROM fresh f
 			WHERE NOT EXISTS (SELECT FROM kept k WHERE k.record = f.record) AND (SELECT count(*) FROM removed) >= 0 RETURNING 1
 		)
-		SELECT (SELECT count(*) FROM removed) + (SELECT count(*) FROM added)$statement$, rollup, query, condition))).answer::bigint;
+		SELECT (SELECT count(*) FROM added) + (SELECT count(*) FROM removed)$statement$, rollup, query, condition))).answer::bigint;
 END
 $$;
 COMMENT ON FUNCTION tenancy.refresh_rollup(regclass, uuid) IS

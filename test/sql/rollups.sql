@@ -84,8 +84,11 @@ DROP TABLE odd;
 -- What was not made as a rollup is none, whatever stands beside it
 CREATE VIEW events_query AS SELECT * FROM events WHERE false;
 SELECT attempt($$SELECT tenancy.refresh_rollup('events')$$);
--- ... or has a constraint of that name, or one that names a view of another owner
-ALTER TABLE events ADD CONSTRAINT tenancy_rollup CHECK (project_id IS NOT NULL);
+-- ... or has a constraint of that name, or one that names what is no view, or a view
+-- of another owner
+ALTER TABLE events ADD CONSTRAINT tenancy_rollup CHECK (project_id IS NOT NULL), ADD CHECK (NULL::events_query IS NULL);
+SELECT attempt($$SELECT tenancy.refresh_rollup('events')$$);
+ALTER TABLE events DROP CONSTRAINT tenancy_rollup, ADD CONSTRAINT tenancy_rollup CHECK (NULL::known IS NULL);
 SELECT attempt($$SELECT tenancy.refresh_rollup('events')$$);
 ALTER TABLE events DROP CONSTRAINT tenancy_rollup, ADD CONSTRAINT tenancy_rollup CHECK (NULL::events_query IS NULL);
 ALTER VIEW events_query OWNER TO :client;

@@ -8,7 +8,7 @@ use Fixture;
 use Test::More;
 our @EXPORT = qw(create_roles populate_all tables_of rows_of answers_of same);
 
-our @own = qw(secrets events settings parted);
+our @own = qw(secrets events settings parted events_sum);
 
 # The login roles that populate_all() binds, for a server that its rows come to.
 sub create_roles
