@@ -56,8 +56,10 @@ CREATE POLICY read ON tenancy.sessions FOR SELECT
 COMMENT ON POLICY read ON tenancy.sessions IS 'One''s own sessions.';
 
 CREATE POLICY read ON tenancy.user_preferences FOR SELECT
-	USING (user_id OPERATOR(pg_catalog.=) tenancy.current_user_id());
-COMMENT ON POLICY read ON tenancy.user_preferences IS 'One''s own.';
+	USING (user_id OPERATOR(pg_catalog.=) tenancy.current_user_id()
+		   AND (current_organization_id IS NULL OR tenancy.is_member(current_organization_id, 'member'))
+		   AND (current_project_id IS NULL OR tenancy.can_reach(current_project_id)));
+COMMENT ON POLICY read ON tenancy.user_preferences IS 'One''s own, while one can see what was chosen.';
 
 -- Default privileges of this database may have granted more than is meant.
 REVOKE ALL ON ALL TABLES IN SCHEMA tenancy FROM PUBLIC;

@@ -194,17 +194,22 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	me uuid := tenancy.current_user_id();
+	me uuid := tenancy._require_user();
 	organization uuid;
 	project uuid;
 BEGIN
-	-- An update that changes nothing: two creations by one user follow each
-	-- other, or one of them fails, so that the plan's limit holds; nor does
-	-- the account end in the meantime.
-	UPDATE tenancy.users u
-	SET is_active = u.is_active
-	WHERE u.id = me;
+	-- The account does not end in the meantime.
+	PERFORM FROM tenancy.users u
+	WHERE u.id = me
+	FOR SHARE;
 	PERFORM tenancy._require_user();
+	-- Two creations by one user follow each other, or one of them fails, so that
+	-- the plan's limit holds.  Not by the user's row: in their other organizations
+	-- commands about them would wait for that.
+	INSERT INTO tenancy.user_preferences AS s (user_id)
+	VALUES (me)
+	ON CONFLICT (user_id) DO UPDATE
+	SET current_project_id = s.current_project_id;
 	PERFORM tenancy._require_another_organization(me);
 
 	INSERT INTO tenancy.organizations (name, owner_id, plan)

@@ -56,7 +56,9 @@ COMMENT ON FUNCTION tenancy._set_switcher(uuid, uuid, uuid) IS
 
 -- The user is out of the organization: move on to another one of theirs, if
 -- this was the current one.  The others may be none of the caller's business,
--- hence SKIP LOCKED: nothing is learned by waiting.
+-- nor whether the user is just switching to one of them, hence SKIP LOCKED:
+-- nothing is learned by waiting.  A choice that is passed over and then not
+-- replaced is shown to nobody: see the policy of user_preferences.
 CREATE FUNCTION tenancy._leave_switcher(member uuid, organization uuid)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -67,7 +69,8 @@ DECLARE
 BEGIN
 	PERFORM FROM tenancy.user_preferences s
 	WHERE s.user_id = _leave_switcher.member
-	  AND s.current_organization_id = _leave_switcher.organization;
+	  AND s.current_organization_id = _leave_switcher.organization
+	FOR UPDATE SKIP LOCKED;
 	IF NOT FOUND THEN
 		RETURN;
 	END IF;
@@ -93,7 +96,8 @@ COMMENT ON FUNCTION tenancy._leave_switcher(uuid, uuid) IS
 
 -- Nobody's current project is one they can no longer see: neither that of a member
 -- who lost something, nor a project that was closed; the other is NULL.  OFFSET 0
--- asks about each of these few, rather than about everybody's access.
+-- asks about each of these few, rather than about everybody's access.  Who is just
+-- choosing another one is passed over, as above.
 CREATE FUNCTION tenancy._mend_switchers(member uuid, project uuid)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -102,12 +106,16 @@ AS $$
 BEGIN
 	UPDATE tenancy.user_preferences s
 	SET current_project_id = NULL
-	WHERE (s.user_id = _mend_switchers.member OR s.current_project_id = _mend_switchers.project)
-	  AND s.current_project_id IS NOT NULL
-	  AND NOT EXISTS (SELECT FROM tenancy.access a
-					  WHERE a.user_id = s.user_id
-						AND a.project_id = s.current_project_id
-					  OFFSET 0);
+	WHERE s.user_id IN (
+		SELECT l.user_id
+		FROM tenancy.user_preferences l
+		WHERE (l.user_id = _mend_switchers.member OR l.current_project_id = _mend_switchers.project)
+		  AND l.current_project_id IS NOT NULL
+		  AND NOT EXISTS (SELECT FROM tenancy.access a
+						  WHERE a.user_id = l.user_id
+							AND a.project_id = l.current_project_id
+						  OFFSET 0)
+		FOR UPDATE SKIP LOCKED);
 END
 $$;
 COMMENT ON FUNCTION tenancy._mend_switchers(uuid, uuid) IS

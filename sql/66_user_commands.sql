@@ -117,7 +117,7 @@ BEGIN
 	-- Revoked then, too: a deactivation with an old snapshot does not see the
 	-- sessions that began since.
 	IF NOT (was_active AND set_user_active.is_active) THEN
-		PERFORM tenancy.revoke_sessions(set_user_active.user_id);
+		PERFORM tenancy._revoke_sessions(set_user_active.user_id);
 	END IF;
 END
 $$;
@@ -224,6 +224,7 @@ BEGIN
 		RETURN;
 	END IF;
 	PERFORM tenancy._require_no_organization(forget_user.user_id);
+	PERFORM tenancy._refuse_later('SELECT FROM tenancy.organizations o WHERE o.owner_id = $1', forget_user.user_id);
 
 	UPDATE tenancy.users u
 	SET email = 'deleted-' || gen_random_uuid() || '@invalid', name = 'deleted user',
@@ -287,6 +288,19 @@ COMMENT ON FUNCTION tenancy.create_session(uuid, interval) IS
 	'Starts a session and returns its token, which is shown this once; for the application.';
 REVOKE ALL ON FUNCTION tenancy.create_session(uuid, interval) FROM PUBLIC;
 
+-- All but what an old snapshot does not see.
+CREATE FUNCTION tenancy._revoke_sessions(member uuid)
+RETURNS void
+LANGUAGE sql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	UPDATE tenancy.sessions s
+	SET revoked_at = clock_timestamp()
+	WHERE s.user_id = _revoke_sessions.member
+	  AND s.revoked_at IS NULL
+$$;
+COMMENT ON FUNCTION tenancy._revoke_sessions(uuid) IS 'Ends the sessions of a user.';
+
 CREATE FUNCTION tenancy.revoke_sessions(user_id uuid)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
@@ -300,10 +314,9 @@ BEGIN
 			USING ERRCODE = 'no_data_found';
 	END IF;
 
-	UPDATE tenancy.sessions s
-	SET revoked_at = clock_timestamp()
-	WHERE s.user_id = revoke_sessions.user_id
-	  AND s.revoked_at IS NULL;
+	PERFORM tenancy._revoke_sessions(revoke_sessions.user_id);
+	PERFORM tenancy._refuse_later('SELECT FROM tenancy.sessions s WHERE s.user_id = $1 AND s.revoked_at IS NULL',
+								  revoke_sessions.user_id);
 END
 $$;
 COMMENT ON FUNCTION tenancy.revoke_sessions(uuid) IS

@@ -107,22 +107,13 @@ BEGIN
 		WHERE (t.revoked_at IS NULL) <> (t.token IS NOT NULL)
 		   OR (t.token IS NOT NULL AND t.digest IS DISTINCT FROM tenancy._credential_digest(t.token, 'project'));
 
-	-- Whoever was deactivated reaches nothing, and may come back.
+	-- One that the user cannot reach any more may have been left; it is shown to nobody.
 	RETURN QUERY
 		SELECT 'preference', 'user ' || s.user_id,
-			   CASE WHEN NOT EXISTS (SELECT FROM tenancy.access a
-									 WHERE a.user_id = s.user_id AND a.organization_id = s.current_organization_id)
-					THEN format('the current organization %s is not one of theirs', s.current_organization_id)
-					ELSE format('the current project %s is none that they can see in their current organization', s.current_project_id) END
+			   format('the current project %s is not of the current organization', s.current_project_id)
 		FROM tenancy.user_preferences s
-		JOIN tenancy.users u ON u.id = s.user_id AND u.is_active
-		WHERE (s.current_organization_id IS NOT NULL
-			   AND NOT EXISTS (SELECT FROM tenancy.access a
-							   WHERE a.user_id = s.user_id AND a.organization_id = s.current_organization_id))
-		   OR (s.current_project_id IS NOT NULL
-			   AND NOT EXISTS (SELECT FROM tenancy.access a
-							   WHERE a.user_id = s.user_id AND a.project_id = s.current_project_id
-								 AND a.organization_id IS NOT DISTINCT FROM s.current_organization_id));
+		JOIN tenancy.projects p ON p.id = s.current_project_id
+		WHERE p.organization_id IS DISTINCT FROM s.current_organization_id;
 
 	-- A deactivated user may come back, and the binding with them.
 	RETURN QUERY

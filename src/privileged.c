@@ -11,8 +11,12 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "catalog/pg_authid.h"
+#include "catalog/pg_type.h"
+#include "fmgr.h"
 #include "miscadmin.h"
+#include "utils/builtins.h"
 #include "utils/plancache.h"
 #include "utils/snapmgr.h"
 
@@ -21,6 +25,8 @@
 #include "version.h"
 
 #define RESTRICTION		"restrict_nonsystem_relation_kind"
+
+PG_FUNCTION_INFO_V1(tenancy_refuse_later);
 
 /* Until the nest level ends. */
 static void
@@ -149,4 +155,34 @@ PrivilegedExecute(SPIPlanPtr *plan, const char *query, int nargs, Oid *types,
 	if (result < 0)
 		elog(ERROR, "could not execute a query: %s",
 			 SPI_result_code_string(result));
+}
+
+/*
+ * tenancy_refuse_later -- fail where an old snapshot hides what matters.
+ *
+ * Above READ COMMITTED a command does not see what came after the snapshot of
+ * its transaction, and a row that was inserted since meets no UPDATE.  What it
+ * may not miss it asks for here, after its own changes: a query about an id
+ * that finds a row now makes it fail, as a row that was changed since would.
+ */
+Datum
+tenancy_refuse_later(PG_FUNCTION_ARGS)
+{
+	SPIPlanPtr	plan = NULL;
+	Oid			type = UUIDOID;
+	Datum		id = PG_GETARG_DATUM(1);
+	PrivilegedState state;
+
+	if (!IsolationUsesXactSnapshot())
+		PG_RETURN_VOID();
+	PrivilegedBegin(&state);
+	PrivilegedSelect(&plan, text_to_cstring(PG_GETARG_TEXT_PP(0)), 1, &type, &id,
+					 InvalidSnapshot);
+	if (SPI_processed > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("could not serialize access due to concurrent update")));
+	SPI_freeplan(plan);
+	PrivilegedEnd(&state);
+	PG_RETURN_VOID();
 }
