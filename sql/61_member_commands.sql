@@ -164,6 +164,8 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
+	-- What is refused below for another reason than being the Owner.
+	PERFORM tenancy._require_user();
 	BEGIN
 		PERFORM tenancy._begin_change('organization.leave', organization);
 	EXCEPTION

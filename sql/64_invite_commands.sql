@@ -355,11 +355,20 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	invite tenancy.invites := tenancy._find_invite(token);
+	invite tenancy.invites;
 	newcomer uuid;
 BEGIN
-	PERFORM tenancy._require_no_user(invite.email);
+	-- For visitors and users; a project token and a bound login role run no commands.
+	IF tenancy.current_user_id() IS NOT NULL OR tenancy.current_project_id() IS NOT NULL THEN
+		PERFORM tenancy._require_user();
+	END IF;
+
+	invite := tenancy._find_invite(token);
+	-- Whether there is an account is said last: nobody learns it by a call that
+	-- would have failed anyway.
 	PERFORM tenancy._require_unexpired(invite);
+	PERFORM tenancy._clean_name(name);
+	PERFORM tenancy._require_no_user(invite.email);
 
 	invite := tenancy._lock_invite(token);
 	PERFORM tenancy._require_unexpired(invite);

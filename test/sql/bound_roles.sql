@@ -104,6 +104,9 @@ SELECT tenancy.can('project.view', :'p1') AS view, tenancy.can('project.manage',
 \set VERBOSITY default
 SELECT tenancy.create_invite(:'one', 'x@two.example');
 SELECT tenancy.create_organization('Mine');
+-- ... in the words of every command, also where others are answered otherwise
+SELECT tenancy.leave_organization(:'one');
+SELECT tenancy.accept_invite_as_new_user('unknown', 'New');
 \set VERBOSITY terse
 SELECT tenancy.create_project(:'one', 'Mine');
 SELECT tenancy.rename_project(:'p1', 'Mine');

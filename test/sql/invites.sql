@@ -146,7 +146,23 @@ UPDATE tenancy.invites SET expires_at = clock_timestamp() + interval '1 hour' WH
 SET ROLE :app;
 SELECT attempt(format('SELECT tenancy.accept_invite(%L)', :'token'));
 SELECT attempt(format('SELECT tenancy.accept_invite_as_new_user(%L, ''Alice II'')', :'token'));
+-- attack 150: who holds the token learns whether there is an account by making one,
+-- and not by a call that fails anyway: with no name, with a senseless one, too late
 SELECT act('bob');
+SELECT invite_id AS unregistered_id, token AS unregistered FROM tenancy.create_invite(id('rival'), 'unregistered@regress.example') \gset
+SELECT registered.outcome = unregistered.outcome AS alike, registered.outcome
+FROM (VALUES ('NULL'), (''''''), ('repeat(''x'', 201)'), ('E''a\nb''')) n (name),
+	LATERAL trial(format('SELECT tenancy.accept_invite_as_new_user(%L, %s)', :'token', name)) registered (outcome),
+	LATERAL trial(format('SELECT tenancy.accept_invite_as_new_user(%L, %s)', :'unregistered', name)) unregistered (outcome);
+BEGIN;
+RESET ROLE;
+UPDATE tenancy.invites SET expires_at = clock_timestamp() - interval '1 microsecond' WHERE id IN (:'invite_id', :'unregistered_id');
+SET ROLE :app;
+SELECT name, trial(format('SELECT tenancy.accept_invite_as_new_user(%L, %L)', token, name))
+FROM (VALUES (:'token'), (:'unregistered')) t (token), (VALUES ('Name'), ('')) n (name) ORDER BY 1;
+ROLLBACK;
+SELECT act('bob');
+SELECT tenancy.revoke_invite(:'unregistered_id');
 SELECT tenancy.remove_member(id('rival'), id('alice'));
 -- masks leave nothing to guess by
 SELECT email, masked_email FROM unnest(ARRAY['a@b.example', 'ab@b.example', 'abc@b.example', 'member1@b.example']) email,
@@ -207,6 +223,21 @@ SET ROLE :client;
 -- to anybody who holds the token, and accepts nothing
 SELECT * FROM tenancy.preview_invite(:'open');
 SELECT * FROM tenancy.preview_invite(:'open');
+-- ... a project token, which runs no commands, makes no account either; what it was
+-- before it was regenerated is nobody
+RESET ROLE;
+SELECT token AS project_token FROM tenancy.project_tokens WHERE project_id = id('foreign') AND revoked_at IS NULL \gset
+SET ROLE :client;
+SELECT tenancy.authenticate(:'project_token', true);
+SELECT attempt(format('SELECT tenancy.accept_invite_as_new_user(%L, ''Dan'')', :'open'));
+SELECT attempt('SELECT tenancy.accept_invite_as_new_user(''unknown'', ''Dan'')');
+BEGIN;
+RESET ROLE;
+UPDATE tenancy.project_tokens SET revoked_at = clock_timestamp(), token = NULL WHERE token = :'project_token';
+SET ROLE :client;
+SELECT trial(format('SELECT tenancy.accept_invite_as_new_user(%L, ''Dan'')', :'open'));
+ROLLBACK;
+SELECT tenancy.sign_out();
 -- the new user gets what the token proves: that address, one membership, no session
 SELECT remember('dan', tenancy.accept_invite_as_new_user(:'open', ' Dan '));
 SELECT tenancy.current_user_id() IS NULL AS nobody;
