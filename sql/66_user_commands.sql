@@ -384,7 +384,7 @@ COMMENT ON FUNCTION tenancy.sign_out() IS
 GRANT EXECUTE ON FUNCTION tenancy.sign_out() TO PUBLIC;
 
 -- For support: the Owner has vanished.  The new one need not be a member.
-CREATE FUNCTION tenancy.assign_owner(organization uuid, member uuid)
+CREATE FUNCTION tenancy.assign_owner(organization uuid, user_id uuid)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -396,13 +396,13 @@ BEGIN
 	END IF;
 
 	PERFORM FROM tenancy.users u
-	WHERE u.id = assign_owner.member AND u.is_active
+	WHERE u.id = assign_owner.user_id AND u.is_active
 	FOR SHARE;
 	IF NOT FOUND THEN
 		RAISE EXCEPTION 'user does not exist'
 			USING ERRCODE = 'no_data_found';
 	END IF;
-	PERFORM tenancy._change_owner(organization, member);
+	PERFORM tenancy._change_owner(organization, user_id);
 END
 $$;
 COMMENT ON FUNCTION tenancy.assign_owner(uuid, uuid) IS
@@ -440,29 +440,14 @@ COMMENT ON FUNCTION tenancy.set_plan(uuid, text) IS
 	'Puts an organization on another plan; for the billing system.';
 REVOKE ALL ON FUNCTION tenancy.set_plan(uuid, text) FROM PUBLIC;
 
--- A superuser's tool; with their own rights only, hence no SECURITY DEFINER.
-CREATE FUNCTION tenancy.grant_application(role regrole)
-RETURNS void
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+-- What a trusted role has beyond others, as GRANT and REVOKE name it.
+CREATE FUNCTION tenancy._application_rights()
+RETURNS SETOF text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-	application text := (SELECT quote_ident(r.rolname) FROM pg_roles r
-						 WHERE r.oid = grant_application.role);
-BEGIN
-	IF application IS NULL THEN
-		RAISE EXCEPTION 'role does not exist'
-			USING ERRCODE = 'undefined_object';
-	END IF;
-	IF EXISTS (SELECT FROM tenancy.role_bindings b WHERE b.role_oid = grant_application.role) THEN
-		RAISE EXCEPTION 'role is bound to a user'
-			USING ERRCODE = 'object_not_in_prerequisite_state',
-				  DETAIL = 'Whoever may say who is acting is not bound to one.',
-				  HINT = 'Call tenancy.unbind_role() first, or use another role.';
-	END IF;
-
-	EXECUTE 'GRANT SET ON PARAMETER tenancy.user_id TO ' || application;
-	EXECUTE 'GRANT EXECUTE ON FUNCTION
+	VALUES ('SET ON PARAMETER tenancy.user_id'),
+		   ('EXECUTE ON FUNCTION
 				 tenancy.act_as(uuid, boolean),
 				 tenancy.create_session(uuid, interval),
 				 tenancy.create_user(text, text),
@@ -470,11 +455,60 @@ BEGIN
 				 tenancy.forget_user(uuid),
 				 tenancy.revoke_sessions(uuid),
 				 tenancy.set_user_active(uuid, boolean),
-				 tenancy._stats()
-			 TO ' || application;
-	EXECUTE 'GRANT SELECT ON tenancy.stats TO ' || application;
+				 tenancy._stats()'),
+		   ('SELECT ON tenancy.stats')
+$$;
+COMMENT ON FUNCTION tenancy._application_rights() IS 'What grant_application() gives and revoke_application() takes.';
+
+-- Two tools of superusers; with their own rights only, hence no SECURITY DEFINER.
+CREATE FUNCTION tenancy.grant_application(role regrole)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	application text := tenancy._require_role(role);
+	rights text;
+BEGIN
+	IF EXISTS (SELECT FROM tenancy.role_bindings b WHERE b.role_oid = grant_application.role) THEN
+		RAISE EXCEPTION 'role is bound to a user'
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+				  DETAIL = 'Whoever may say who is acting is not bound to one.',
+				  HINT = 'Call tenancy.unbind_role() first, or use another role.';
+	END IF;
+
+	FOR rights IN SELECT * FROM tenancy._application_rights() LOOP
+		EXECUTE format('GRANT %s TO %I', rights, application);
+	END LOOP;
 END
 $$;
 COMMENT ON FUNCTION tenancy.grant_application(regrole) IS
-	'Trusts a role to say who is acting, and to manage users and sessions.';
+	'Trusts a role to say who is acting, and to manage users and sessions; the first holds in every database of the server.';
 REVOKE ALL ON FUNCTION tenancy.grant_application(regrole) FROM PUBLIC;
+
+CREATE FUNCTION tenancy.revoke_application(role regrole)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	application text := tenancy._require_role(role);
+	rights text;
+BEGIN
+	IF NOT EXISTS (SELECT FROM pg_parameter_acl p, aclexplode(p.paracl) a
+				   WHERE p.parname = 'tenancy.user_id' AND a.grantee = revoke_application.role)
+	   AND NOT EXISTS (SELECT FROM pg_proc p, aclexplode(p.proacl) a
+					   WHERE p.oid = 'tenancy.act_as(uuid, boolean)'::regprocedure
+						 AND a.grantee = revoke_application.role) THEN
+		RAISE EXCEPTION 'role has no rights of an application'
+			USING ERRCODE = 'object_not_in_prerequisite_state';
+	END IF;
+
+	FOR rights IN SELECT * FROM tenancy._application_rights() LOOP
+		EXECUTE format('REVOKE %s FROM %I', rights, application);
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION tenancy.revoke_application(regrole) IS
+	'Takes back what grant_application() gave; the right to say who is acting in every database of the server.';
+REVOKE ALL ON FUNCTION tenancy.revoke_application(regrole) FROM PUBLIC;

@@ -78,7 +78,7 @@ END
 $$;
 COMMENT ON FUNCTION tenancy._require_role(regrole) IS 'The name of a role; raises when there is none.';
 
-CREATE FUNCTION tenancy.bind_role(role regrole, user_id uuid, project_id uuid DEFAULT NULL)
+CREATE FUNCTION tenancy.bind_role(role regrole, user_id uuid, project uuid DEFAULT NULL)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -99,9 +99,9 @@ BEGIN
 		RAISE EXCEPTION 'user does not exist'
 			USING ERRCODE = 'no_data_found';
 	END IF;
-	IF bind_role.project_id IS NOT NULL
+	IF bind_role.project IS NOT NULL
 	   AND NOT EXISTS (SELECT FROM tenancy.access a
-					   WHERE a.user_id = bind_role.user_id AND a.project_id = bind_role.project_id) THEN
+					   WHERE a.user_id = bind_role.user_id AND a.project_id = bind_role.project) THEN
 		RAISE EXCEPTION 'project does not exist'
 			USING ERRCODE = 'no_data_found';
 	END IF;
@@ -110,7 +110,7 @@ BEGIN
 	DELETE FROM tenancy.role_bindings b
 	WHERE b.role_oid = bind_role.role AND b.role_name <> name;
 	INSERT INTO tenancy.role_bindings (role_name, user_id, project_id)
-	VALUES (name, bind_role.user_id, bind_role.project_id)
+	VALUES (name, bind_role.user_id, bind_role.project)
 	ON CONFLICT (role_name) DO UPDATE
 	SET user_id = excluded.user_id, project_id = excluded.project_id;
 END

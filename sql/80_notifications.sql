@@ -150,7 +150,7 @@ COMMENT ON FUNCTION tenancy._erase_from_mail(text) IS
 -- For the mailer
 -- ---------------------------------------------------------------------
 
-CREATE FUNCTION tenancy.claim_notifications(n integer DEFAULT 10)
+CREATE FUNCTION tenancy.claim_notifications(max_count integer DEFAULT 10)
 RETURNS TABLE (id uuid, kind text, recipient text, payload jsonb, attempts integer)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -160,12 +160,12 @@ DECLARE
 	claimed timestamptz := clock_timestamp();
 	lapses timestamptz := claimed + make_interval(secs => tenancy._setting('tenancy.notification_timeout')::integer);
 	tries integer := tenancy._setting('tenancy.notification_attempts')::integer;
-	missing integer := n;
+	missing integer := max_count;
 	taken integer;
 	candidates uuid[];
 BEGIN
-	IF n IS NULL OR n < 1 THEN
-		RAISE EXCEPTION 'n must be positive'
+	IF max_count IS NULL OR max_count < 1 THEN
+		RAISE EXCEPTION 'max_count must be positive'
 			USING ERRCODE = 'invalid_parameter_value';
 	END IF;
 
@@ -217,12 +217,12 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenancy.claim_notifications(integer) IS
-	'Takes up to n due mails for sending; what is not reported back in time is due again; for the mailer.';
+	'Takes up to max_count due mails for sending; what is not reported back in time is due again; for the mailer.';
 REVOKE ALL ON FUNCTION tenancy.claim_notifications(integer) FROM PUBLIC;
 
 -- A mail that has left cannot be called back: it counts as sent even when its
 -- claim had lapsed and another mailer has taken it, or given it up, meanwhile.
-CREATE FUNCTION tenancy.complete_notification(id uuid)
+CREATE FUNCTION tenancy.complete_notification(notification uuid)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -232,7 +232,7 @@ BEGIN
 	UPDATE tenancy.notifications w
 	SET sent_at = clock_timestamp(), claimed_at = NULL, dead_at = NULL,
 		payload = '{}', invite_id = NULL, last_error = NULL
-	WHERE w.id = complete_notification.id
+	WHERE w.id = complete_notification.notification
 	  AND w.attempts > 0
 	  AND w.sent_at IS NULL;
 	IF NOT FOUND THEN
@@ -246,7 +246,7 @@ COMMENT ON FUNCTION tenancy.complete_notification(uuid) IS
 REVOKE ALL ON FUNCTION tenancy.complete_notification(uuid) FROM PUBLIC;
 
 -- Tried again after 1 minute, 5, 25, ... up to 12 hours.
-CREATE FUNCTION tenancy.fail_notification(id uuid, error text)
+CREATE FUNCTION tenancy.fail_notification(notification uuid, error text)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -263,7 +263,7 @@ BEGIN
 		-- A server's refusal may repeat the message.
 		last_error = left(replace(coalesce(fail_notification.error, 'unknown error'),
 								  coalesce(w.payload ->> 'token', ''), '[token]'), 1000)
-	WHERE w.id = fail_notification.id
+	WHERE w.id = fail_notification.notification
 	  AND w.claimed_at IS NOT NULL;
 	IF NOT FOUND THEN
 		RAISE EXCEPTION 'notification is not claimed'
@@ -277,7 +277,7 @@ REVOKE ALL ON FUNCTION tenancy.fail_notification(uuid, text) FROM PUBLIC;
 
 -- A mailer that is told to stop, or finds no mail server, has not tried what is
 -- left of its batch: that costs the mail neither an attempt nor time.
-CREATE FUNCTION tenancy.release_notification(id uuid)
+CREATE FUNCTION tenancy.release_notification(notification uuid)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -286,7 +286,7 @@ AS $$
 BEGIN
 	UPDATE tenancy.notifications w
 	SET claimed_at = NULL, due_at = clock_timestamp(), attempts = w.attempts - 1
-	WHERE w.id = release_notification.id
+	WHERE w.id = release_notification.notification
 	  AND w.claimed_at IS NOT NULL;
 	IF NOT FOUND THEN
 		RAISE EXCEPTION 'notification is not claimed'
@@ -299,32 +299,54 @@ COMMENT ON FUNCTION tenancy.release_notification(uuid) IS
 	'Gives back a claimed mail that was not tried: it is due at once; for the mailer.';
 REVOKE ALL ON FUNCTION tenancy.release_notification(uuid) FROM PUBLIC;
 
--- A superuser's tool; with their own rights only, hence no SECURITY DEFINER.
+-- What a mailer has beyond others, as GRANT and REVOKE name it.
+CREATE FUNCTION tenancy._mailer_rights()
+RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT 'EXECUTE ON FUNCTION
+				tenancy.claim_notifications(integer),
+				tenancy.complete_notification(uuid),
+				tenancy.fail_notification(uuid, text),
+				tenancy.release_notification(uuid)'
+$$;
+COMMENT ON FUNCTION tenancy._mailer_rights() IS 'What grant_mailer() gives and revoke_mailer() takes.';
+
+-- Two tools of superusers; with their own rights only, hence no SECURITY DEFINER.
 CREATE FUNCTION tenancy.grant_mailer(role regrole)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-	mailer text := (SELECT quote_ident(r.rolname) FROM pg_roles r
-					WHERE r.oid = grant_mailer.role);
 BEGIN
-	IF mailer IS NULL THEN
-		RAISE EXCEPTION 'role does not exist'
-			USING ERRCODE = 'undefined_object';
-	END IF;
-
-	EXECUTE 'GRANT EXECUTE ON FUNCTION
-				 tenancy.claim_notifications(integer),
-				 tenancy.complete_notification(uuid),
-				 tenancy.fail_notification(uuid, text),
-				 tenancy.release_notification(uuid)
-			 TO ' || mailer;
+	EXECUTE format('GRANT %s TO %I', tenancy._mailer_rights(), tenancy._require_role(role));
 END
 $$;
 COMMENT ON FUNCTION tenancy.grant_mailer(regrole) IS
 	'Lets a role take mail out of the outbox, and nothing else.';
 REVOKE ALL ON FUNCTION tenancy.grant_mailer(regrole) FROM PUBLIC;
+
+CREATE FUNCTION tenancy.revoke_mailer(role regrole)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	mailer text := tenancy._require_role(role);
+BEGIN
+	IF NOT EXISTS (SELECT FROM pg_proc p, aclexplode(p.proacl) a
+				   WHERE p.oid = 'tenancy.claim_notifications(integer)'::regprocedure
+					 AND a.grantee = revoke_mailer.role) THEN
+		RAISE EXCEPTION 'role has no rights of a mailer'
+			USING ERRCODE = 'object_not_in_prerequisite_state';
+	END IF;
+	EXECUTE format('REVOKE %s FROM %I', tenancy._mailer_rights(), mailer);
+END
+$$;
+COMMENT ON FUNCTION tenancy.revoke_mailer(regrole) IS
+	'Takes back what grant_mailer() gave.';
+REVOKE ALL ON FUNCTION tenancy.revoke_mailer(regrole) FROM PUBLIC;
 
 -- ---------------------------------------------------------------------
 -- For the DBA
@@ -340,7 +362,7 @@ CREATE VIEW tenancy.dead_notifications WITH (security_barrier = true) AS
 COMMENT ON VIEW tenancy.dead_notifications IS 'Mail that was given up; tenancy.requeue_notification() tries again.';
 REVOKE ALL ON tenancy.dead_notifications FROM PUBLIC;
 
-CREATE FUNCTION tenancy.requeue_notification(id uuid)
+CREATE FUNCTION tenancy.requeue_notification(notification uuid)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -349,7 +371,7 @@ AS $$
 BEGIN
 	UPDATE tenancy.notifications w
 	SET dead_at = NULL, attempts = 0, due_at = clock_timestamp()
-	WHERE w.id = requeue_notification.id
+	WHERE w.id = requeue_notification.notification
 	  AND w.dead_at IS NOT NULL;
 	IF NOT FOUND THEN
 		RAISE EXCEPTION 'notification is not dead'

@@ -46,10 +46,10 @@ SELECT isnt(obj_description('tenancy'::regnamespace, 'pg_namespace'), NULL, 'the
 SELECT set_eq($$SELECT proname FROM functions WHERE provolatile = 'v' AND NOT is_internal$$, $$VALUES
 	('accept_invite'), ('accept_invite_as_new_user'), ('act_as'), ('add_project_member'), ('assign_owner'), ('authenticate'),
 	('bind_role'), ('unbind_role'), ('create_reporting_view'), ('refresh_reporting_view'), ('create_ingest_view'), ('create_protected_rollup'), ('refresh_rollup'),
-	('claim_notifications'), ('complete_notification'), ('fail_notification'), ('forget_user'), ('grant_mailer'), ('release_notification'), ('requeue_notification'),
+	('claim_notifications'), ('complete_notification'), ('fail_notification'), ('forget_user'), ('grant_mailer'), ('revoke_mailer'), ('release_notification'), ('requeue_notification'),
 	('revoke_session'), ('update_my_name'),
 	('create_invite'), ('create_invites'), ('create_organization'), ('create_project'), ('create_session'), ('create_user'),
-	('delete_organization'), ('delete_project'), ('delete_user'), ('distribute'), ('distribute_table'), ('grant_application'), ('leave_organization'), ('leave_project'),
+	('delete_organization'), ('delete_project'), ('delete_user'), ('distribute'), ('distribute_table'), ('grant_application'), ('revoke_application'), ('leave_organization'), ('leave_project'),
 	('preview_invite'), ('preview_remove_member'), ('preview_set_member_level'), ('preview_set_plan'), ('preview_set_project_privacy'), ('protect'), ('protect_by_organization'), ('purge'), ('prove_isolation'), ('remove_member'), ('remove_project_member'), ('rename_organization'),
 	('rename_project'), ('require'), ('revoke_invite'), ('revoke_sessions'), ('rotate_project_token'), ('set_join_notifications'),
 	('set_member_level'), ('set_plan'), ('set_project_member_level'), ('set_project_privacy'), ('set_user_active'), ('sign_out'),
@@ -76,6 +76,9 @@ SELECT is_empty($$SELECT signature FROM functions WHERE provolatile = 'i' AND la
 SELECT is_empty($$SELECT signature FROM functions WHERE lanname NOT IN ('c', 'sql', 'plpgsql')$$, 'no other languages');
 SELECT is_empty($$SELECT signature FROM functions WHERE prorettype = 'record'::regtype AND NOT coalesce(proargmodes && '{o,t}', false)$$,
 				'CVE-2026-16239: no function returns an unknown record');
+SELECT is_empty($$SELECT signature, a.name FROM functions f, unnest(f.proargnames) WITH ORDINALITY a (name, place)
+				  WHERE NOT is_internal AND a.place <= f.pronargs AND (a.name IN ('n', 'id') OR a.name LIKE '%\_id' AND a.name <> 'user_id')$$,
+				'an id that is asked for is called after what it is of; only a user in general is user_id');
 SELECT is_empty($$SELECT signature FROM functions WHERE prokind = 'p'$$, 'attack 125: no procedures: CALL shows its arguments in the log');
 
 -- search_path.
@@ -92,7 +95,7 @@ SELECT is((SELECT proconfig FROM functions WHERE proname = '_apply_feed'), '{"se
 SELECT is_empty($$SELECT signature FROM functions WHERE proname IN ('act_as', 'authenticate', '_clear_identity') AND (proconfig IS NOT NULL OR prosecdef OR lanname <> 'c')$$,
 				'what sets the identity has no SET clause, which would take it back');
 SELECT set_eq($$SELECT proname FROM functions WHERE NOT prosecdef AND NOT is_internal AND lanname <> 'c'$$, $$VALUES
-	('access_at'), ('create_reporting_view'), ('refresh_reporting_view'), ('create_ingest_view'), ('create_protected_rollup'), ('refresh_rollup'), ('distribute'), ('distribute_table'), ('grant_application'), ('grant_mailer'), ('lint'), ('protect'), ('protect_by_organization'), ('prove_isolation'), ('unprotect')$$,
+	('access_at'), ('create_reporting_view'), ('refresh_reporting_view'), ('create_ingest_view'), ('create_protected_rollup'), ('refresh_rollup'), ('distribute'), ('distribute_table'), ('grant_application'), ('revoke_application'), ('grant_mailer'), ('revoke_mailer'), ('lint'), ('protect'), ('protect_by_organization'), ('prove_isolation'), ('unprotect')$$,
 	'commands have the rights of their owner, but those that are about the caller''s own objects');
 SELECT is_empty($$SELECT signature FROM functions WHERE prosecdef AND (is_internal AND is_public OR pg_get_userbyid(proowner) <> current_user)$$,
 				'who has those rights is a superuser, and no helper hands them out');
@@ -149,8 +152,8 @@ DROP ROLE pgtap_catalog_owner;
 SELECT is_empty($$SELECT signature FROM functions WHERE is_internal AND is_public AND prosecdef$$, 'and none of these has other rights than its caller''s');
 SELECT is_empty($$SELECT signature FROM functions WHERE is_public AND 'internal'::regtype = ANY (proargtypes)$$, 'CVE-2026-14680: nor do they take internal arguments');
 SELECT set_eq($$SELECT proname FROM functions WHERE NOT is_internal AND NOT is_public$$, $$VALUES
-	('access_at'), ('preview_set_plan'), ('act_as'), ('assign_owner'), ('create_session'), ('create_user'), ('delete_user'), ('distribute'), ('distribute_table'), ('grant_application'), ('prove_isolation'), ('revoke_sessions'),
-	('set_plan'), ('set_user_active'), ('forget_user'), ('bind_role'), ('unbind_role'), ('grant_mailer'), ('claim_notifications'), ('complete_notification'),
+	('access_at'), ('preview_set_plan'), ('act_as'), ('assign_owner'), ('create_session'), ('create_user'), ('delete_user'), ('distribute'), ('distribute_table'), ('grant_application'), ('revoke_application'), ('prove_isolation'), ('revoke_sessions'),
+	('set_plan'), ('set_user_active'), ('forget_user'), ('bind_role'), ('unbind_role'), ('grant_mailer'), ('revoke_mailer'), ('claim_notifications'), ('complete_notification'),
 	('fail_notification'), ('release_notification'), ('requeue_notification'), ('check_integrity'), ('purge')$$, 'trusted functions are not PUBLIC''s');
 SELECT is_empty($$SELECT signature, a.grantee::regrole FROM functions f, aclexplode(f.proacl) a WHERE a.grantee NOT IN (0, f.proowner)
 				  AND (f.proname, a.grantee) <> ('_stats', 'pg_monitor'::regrole)$$,

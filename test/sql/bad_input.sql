@@ -23,6 +23,8 @@ VALUES ('waiting', 'x@regress.example', 0, NULL, NULL), ('claimed', 'x@regress.e
 	('dead', 'x@regress.example', 0, NULL, clock_timestamp());
 SELECT remember(n.kind, n.id) FROM tenancy.notifications n WHERE n.recipient = 'x@regress.example' ORDER BY n.kind;
 
+SELECT tenancy.grant_mailer(:'app');
+
 -- What each argument is when it is right, in the eyes of the Owner of acme.
 CREATE TEMP TABLE calls (function text, arguments text[], kinds text[], actor text DEFAULT 'alice');
 INSERT INTO calls (function, arguments, kinds) VALUES
@@ -70,7 +72,9 @@ INSERT INTO calls (function, arguments, kinds) VALUES
 	('set_plan', '{acme,free}', '{any organization,plan}'),
 	('preview_set_plan', '{acme,free}', '{any organization,plan}'),
 	('grant_application', ARRAY[:'client'], '{role}'),
+	('revoke_application', ARRAY[:'app'], '{role}'),
 	('grant_mailer', ARRAY[:'client'], '{role}'),
+	('revoke_mailer', ARRAY[:'app'], '{role}'),
 	('claim_notifications', '{1}', '{number}'),
 	('complete_notification', '{claimed}', '{claimed notification}'),
 	('fail_notification', '{claimed,refused}', '{claimed notification,error}'),

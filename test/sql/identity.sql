@@ -253,6 +253,47 @@ SELECT tenancy.authenticate(:'session_a3') \gset
 SELECT tenancy.sign_out();
 ROLLBACK;
 
+-- a role that is trusted no more says nothing of who acts, in sessions that it has
+-- already either; whom it has named for a whole session stays until that ends
+\c - :superuser
+SELECT tenancy.revoke_application(:'app');
+\c - :gateway
+SELECT tenancy.act_as(:'alice', session_wide => true) \gset
+SELECT identity_as_admin('SELECT tenancy.revoke_application(''regress_identity_gateway'')') \gset
+SELECT tenancy.act_as(:'bob');
+TABLE seen;
+BEGIN;
+SET LOCAL tenancy.user_id = :'bob';
+ROLLBACK;
+DISCARD ALL;
+TABLE seen;
+\c - :gateway
+BEGIN;
+SET LOCAL tenancy.user_id = :'alice';
+TABLE seen;
+ROLLBACK;
+SELECT tenancy.act_as(:'alice');
+SELECT tenancy.create_session(:'alice');
+SELECT * FROM tenancy.stats;
+SELECT tenancy.revoke_application(:'app');
+TABLE seen;
+-- ... nothing of it is left, it still may what everybody may, and can be trusted again
+\c - :superuser
+SELECT tenancy.revoke_application(:'gateway');
+SELECT p.proname FROM pg_proc p, aclexplode(p.proacl) a WHERE a.grantee = :'gateway'::regrole
+UNION ALL SELECT p.parname FROM pg_parameter_acl p, aclexplode(p.paracl) a WHERE a.grantee = :'gateway'::regrole
+UNION ALL SELECT c.relname FROM pg_class c, aclexplode(c.relacl) a WHERE c.relnamespace = 'tenancy'::regnamespace AND a.grantee = :'gateway'::regrole;
+\c - :gateway
+SELECT tenancy.authenticate(:'session_a3', session_wide => true) \gset
+TABLE seen;
+\c - :superuser
+SELECT tenancy.grant_application(:'gateway');
+\c - :gateway
+BEGIN;
+SELECT tenancy.act_as(:'alice') \gset
+TABLE seen;
+ROLLBACK;
+
 -- what nobody and a project token tried to change is as it was
 \c - :superuser
 SELECT count(*), count(*) FILTER (WHERE amount = 0) AS zeros FROM events;

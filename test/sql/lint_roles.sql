@@ -37,6 +37,9 @@ SELECT planted('GRANT SET ON PARAMETER tenancy.user_id TO regress_lint_roles_log
 SELECT planted('GRANT SET ON PARAMETER tenancy.identity TO regress_lint_roles_login');
 SELECT planted('GRANT ALTER SYSTEM ON PARAMETER tenancy.default_plan TO regress_lint_roles_login');
 SELECT planted('GRANT regress_lint_roles_app TO regress_lint_roles_login');
+-- ... trust that was taken back leaves nothing to say
+SELECT planted('SELECT tenancy.revoke_application(''regress_lint_roles_app'')');
+SELECT planted('SELECT tenancy.grant_application(''regress_lint_roles_login'')', 'SELECT tenancy.revoke_application(''regress_lint_roles_login'')');
 
 -- attack 94: whom a login role stands for, when that cannot be any more
 \set bound 'SELECT tenancy.bind_role(''regress_lint_roles_login'', id(''mia''))'

@@ -225,9 +225,18 @@ SET ROLE :app;
 SELECT attempt(command) FROM unnest(ARRAY['SELECT FROM tenancy.notifications', 'SELECT FROM tenancy.dead_notifications',
 	'SELECT tenancy.claim_notifications()', 'SELECT tenancy.complete_notification(NULL)', 'SELECT tenancy.fail_notification(NULL, NULL)',
 	'SELECT tenancy.release_notification(NULL)',
-	'SELECT tenancy.requeue_notification(NULL)', format('SELECT tenancy.grant_mailer(%L)', :'client')]) command;
+	'SELECT tenancy.requeue_notification(NULL)', format('SELECT tenancy.grant_mailer(%L)', :'client'),
+	format('SELECT tenancy.revoke_mailer(%L)', :'mailer')]) command;
 RESET ROLE;
 SELECT attempt('SELECT tenancy.grant_mailer(NULL)');
+-- ... nor a mailer that is one no more; which nobody else was
+SELECT attempt(format('SELECT tenancy.revoke_mailer(%L)', role)) FROM unnest(ARRAY[:'mailer', :'mailer', :'client', NULL]) role;
+SET ROLE :mailer;
+SELECT attempt(command) FROM unnest(ARRAY['SELECT tenancy.claim_notifications()', 'SELECT tenancy.complete_notification(NULL)',
+	'SELECT tenancy.fail_notification(NULL, NULL)', 'SELECT tenancy.release_notification(NULL)']) command;
+RESET ROLE;
+SELECT a.grantee::regrole FROM pg_proc p, aclexplode(p.proacl) a WHERE p.pronamespace = 'tenancy'::regnamespace AND a.grantee = :'mailer'::regrole;
+SELECT tenancy.grant_mailer(:'mailer');
 -- ... a role that the view was granted to sees what is dead, and no more of it
 GRANT SELECT ON tenancy.dead_notifications TO :client;
 INSERT INTO tenancy.notifications (kind, recipient, dead_at) VALUES ('member_joined', 'dead@regress.example', clock_timestamp());

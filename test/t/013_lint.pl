@@ -38,6 +38,27 @@ sub findings
 
 is(findings('postgres'), '', 'a sound database: nothing to say');
 
+# Whoever is trusted in one database can say who is acting in every other; lint()
+# says so there, and trust that is taken back in one is gone in all.
+$node->safe_psql('postgres', 'CREATE DATABASE other');
+$node->safe_psql('other', 'REVOKE TEMPORARY ON DATABASE other FROM PUBLIC; CREATE EXTENSION tenancy CASCADE');
+my $eve = $node->safe_psql('other', q{SELECT tenancy.create_user('eve@other.example', 'Eve')});
+my $says = "SET ROLE regress_tap; BEGIN; SET LOCAL tenancy.user_id = '$eve'; SELECT tenancy.current_user_id()";
+is($node->safe_psql('other', $says), $eve, 'a role that was trusted in another database');
+is(findings('other'), 'identity_settable: parameter tenancy.user_id', 'of which lint speaks');
+$node->safe_psql('other', q{SELECT tenancy.revoke_application('regress_tap')});
+is(findings('other'), '', 'no more');
+for my $database ('other', 'postgres')
+{
+	my ($out, $err);
+
+	$node->psql($database, $says, stdout => \$out, stderr => \$err);
+	like($err, qr/permission denied to set parameter "tenancy.user_id"/, "in $database");
+}
+$node->safe_psql('postgres', q{SELECT tenancy.grant_application('regress_tap')});
+$node->safe_psql('postgres', 'DROP DATABASE other');
+is(findings('postgres'), '', 'and trusted again');
+
 # attack 125: the text of utility statements in pg_stat_statements
 $node->append_conf('postgresql.conf', 'pg_stat_statements.track_utility = on');
 $node->reload;
