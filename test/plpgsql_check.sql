@@ -17,8 +17,8 @@ INSERT INTO accepted VALUES
 	('_revoke_rights', 'text type variable is not sanitized', 'quoted where it is selected, with quote_ident()'),
 	('create_reporting_view', 'text type variable is not sanitized', 'quoted by _view_name() and _report_query()'),
 	('check_integrity', 'text type variable is not sanitized', 'quoted where it is selected, with format()'),
-	('grant_application', 'text type variable is not sanitized', 'quoted where it is selected, with quote_ident()'),
-	('grant_mailer', 'text type variable is not sanitized', 'quoted where it is selected, with quote_ident()');
+	('grant_application', 'text type variable is not sanitized', 'a constant of _application_rights()'),
+	('revoke_application', 'text type variable is not sanitized', 'a constant of _application_rights()');
 
 -- What distribute() makes, for functions that name it.
 CREATE SCHEMA tenancy_citus;
