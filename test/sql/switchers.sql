@@ -122,6 +122,12 @@ SELECT tenancy.leave_organization(id('rival'));
 SELECT place();
 SELECT tenancy.leave_organization(id('acme'));
 SELECT place();
+-- ... and nobody reads of one that they are not in, though it was left to them
+RESET ROLE;
+UPDATE tenancy.user_preferences SET current_organization_id = id('acme') WHERE user_id = id('mia') RETURNING called(current_organization_id);
+SET ROLE :app;
+SELECT count(*) FROM tenancy.user_preferences;
+SELECT place();
 -- ... an organization that is deleted is nobody's current one
 SELECT act('eve');
 SELECT remember('eden', tenancy.create_organization('Eden'));
