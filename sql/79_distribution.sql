@@ -517,7 +517,8 @@ DECLARE
 	answer text;
 	state text;
 BEGIN
-	EXECUTE format('SELECT array_agg(DISTINCT %I) FROM %s', column_name, relation) INTO held;
+	PERFORM tenancy._proof_require_own(relation);
+	held := tenancy._proof_read(relation, format('SELECT array_agg(DISTINCT %I) FROM %s', column_name, relation));
 	-- somebody who reaches some of what is there, and not all
 	SELECT c.user_id, c.reached, (SELECT h FROM unnest(held) h WHERE h <> ALL (c.reached) LIMIT 1)
 	INTO somebody, reached, foreign_id
@@ -534,7 +535,7 @@ BEGIN
 							'it is distributed, and nobody who reaches some of its rows, and not all, is there to try it as';
 		RETURN;
 	END IF;
-	EXECUTE format('SELECT count(*) FROM %s WHERE %I = ANY ($1)', relation, column_name) USING reached INTO due;
+	due := tenancy._proof_read(relation, format('SELECT count(*) FROM %s WHERE %I = ANY (%L)', relation, column_name, reached));
 	changeable := (SELECT a.attname FROM pg_attribute a
 				   WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' AND a.attidentity = ''
 					 AND a.attname <> column_name ORDER BY a.attnum DESC LIMIT 1);
@@ -551,7 +552,7 @@ BEGIN
 		BEGIN
 			PERFORM tenancy.act_as(try.who);
 			SELECT r.affected, r.answer INTO affected, answer
-			FROM tenancy._run_as(role, path, format(try.statement, relation, column_name, foreign_id, changeable)) r;
+			FROM tenancy._run_as(role, path, format(try.statement, relation, column_name, foreign_id, changeable), false) r;
 			RAISE EXCEPTION SQLSTATE 'TN0OK';
 		EXCEPTION WHEN OTHERS THEN
 			state := SQLSTATE;

@@ -101,9 +101,10 @@ runAs(FunctionCallInfo fcinfo, Oid role, int restriction)
 /*
  * tenancy_run_as -- run a statement as a role.
  *
- * tenancy._run_as(role regrole, path text, command text) → (rows, value): how
- * many rows it returned or affected, and the first field of the first row that
- * it returned.  For superusers.
+ * tenancy._run_as(role regrole, path text, command text, unfiltered boolean) →
+ * (rows, value): how many rows it returned or affected, and the first field of
+ * the first row that it returned.  For superusers.  Unfiltered as the owner of
+ * a table means as in its foreign keys, whose checks see every row.
  */
 Datum
 tenancy_run_as(PG_FUNCTION_ARGS)
@@ -118,7 +119,7 @@ tenancy_run_as(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("role does not exist")));
-	return runAs(fcinfo, role, 0);
+	return runAs(fcinfo, role, PG_GETARG_BOOL(3) ? SECURITY_NOFORCE_RLS : 0);
 }
 
 /* The owner of a relation, InvalidOid if there is no such relation. */

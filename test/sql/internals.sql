@@ -32,14 +32,14 @@ DELETE FROM tenancy.projects WHERE name = 'many';
 RESET maintenance_work_mem;
 
 -- a statement as another role: by superusers only, and not in place of a command
-GRANT EXECUTE ON FUNCTION tenancy._run_as(regrole, text, text) TO :app;
+GRANT EXECUTE ON FUNCTION tenancy._run_as(regrole, text, text, boolean) TO :app;
 \c - :app
-SELECT * FROM tenancy._run_as('postgres', '', 'SELECT 1');
+SELECT * FROM tenancy._run_as('postgres', '', 'SELECT 1', false);
 \c - :superuser
-REVOKE EXECUTE ON FUNCTION tenancy._run_as(regrole, text, text) FROM :app;
-SELECT * FROM tenancy._run_as('4294967295', '', 'SELECT 1');
-SELECT * FROM tenancy._run_as(:'app', '', 'COPY pg_class TO STDOUT');
-SELECT * FROM tenancy._run_as(:'app', '', 'COMMIT');
+REVOKE EXECUTE ON FUNCTION tenancy._run_as(regrole, text, text, boolean) FROM :app;
+SELECT * FROM tenancy._run_as('4294967295', '', 'SELECT 1', false);
+SELECT * FROM tenancy._run_as(:'app', '', 'COPY pg_class TO STDOUT', false);
+SELECT * FROM tenancy._run_as(:'app', '', 'COMMIT', false);
 SELECT session_user = current_user AS still_myself;
 
 -- an id in capitals is the same id

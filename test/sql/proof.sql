@@ -425,6 +425,134 @@ SELECT isolated, regexp_replace(detail, 'refused: .*', 'refused'), count(*) FROM
 DROP POLICY failing ON events;
 
 -- ---------------------------------------------------------------------
+-- What is evaluated while a query is planned does not get the rights of who asks,
+-- either.  A sequence tells, which nothing undoes.
+-- ---------------------------------------------------------------------
+
+CREATE SEQUENCE asked;
+CREATE SEQUENCE taken_over;
+GRANT USAGE ON SEQUENCE asked, taken_over TO PUBLIC;
+GRANT REFERENCES ON tenancy.projects TO regress_proof_owner;
+GRANT regress_proof_owner TO regress_proof_app;	-- so that the attempts, too, run what the owner wrote
+SET ROLE regress_proof_owner;
+CREATE FUNCTION look() RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+	PERFORM nextval('regress_proof.asked');
+	IF (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user) THEN
+		PERFORM nextval('regress_proof.taken_over');
+	END IF;
+	RETURN true;
+END $$;
+CREATE FUNCTION evil(integer) RETURNS boolean LANGUAGE plpgsql IMMUTABLE COST 1000000 AS $$ BEGIN RETURN regress_proof.look(); END $$;
+CREATE TABLE evil_target (id integer PRIMARY KEY);
+INSERT INTO evil_target VALUES (1);
+CREATE TABLE evil_rows (project_id uuid NOT NULL REFERENCES tenancy.projects ON DELETE CASCADE, id integer NOT NULL DEFAULT 1 REFERENCES evil_target,
+	n integer NOT NULL CHECK (n * 2 = 24690), PRIMARY KEY (project_id, id));
+CREATE VIEW evil_view WITH (security_invoker = true) AS SELECT * FROM evil_rows;
+GRANT SELECT, INSERT, UPDATE, DELETE ON evil_rows, evil_view TO regress_proof_app;
+SELECT tenancy.protect('evil_rows') \gset
+ALTER TABLE evil_rows NO FORCE ROW LEVEL SECURITY;
+INSERT INTO evil_rows VALUES ('ac000000-0000-4000-8000-000000000001', 1, 12345);
+ALTER TABLE evil_rows FORCE ROW LEVEL SECURITY;
+RESET ROLE;
+CREATE FUNCTION evaluated(OUT asked boolean, OUT taken_over boolean, OUT held bigint) LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM setval('regress_proof.asked', 1, false), setval('regress_proof.taken_over', 1, false);
+	held := (SELECT count(*) FROM proved('regress_proof_app') p WHERE p.relation = 'evil_rows'::regclass AND p.isolated);
+	asked := (SELECT s.is_called FROM regress_proof.asked s);
+	taken_over := (SELECT s.is_called FROM regress_proof.taken_over s);
+END $$;
+SELECT * FROM evaluated();
+SET ROLE regress_proof_owner;
+CREATE INDEX i ON evil_rows (n) WHERE evil(1);
+RESET ROLE;
+SELECT * FROM evaluated();
+DROP INDEX i;
+SET ROLE regress_proof_owner;
+CREATE INDEX i ON evil_rows ((evil(1) AND n > 0));
+RESET ROLE;
+SELECT * FROM evaluated();
+DROP INDEX i;
+SET ROLE regress_proof_owner;
+CREATE STATISTICS s ON (evil(1) AND n > 0), n FROM evil_rows;
+RESET ROLE;
+SELECT * FROM evaluated();
+DROP STATISTICS s;
+SET ROLE regress_proof_owner;
+SET constraint_exclusion = on;
+ALTER TABLE evil_rows ADD CONSTRAINT c CHECK (evil(1) OR n > 0);
+RESET ROLE;
+SELECT * FROM evaluated();
+RESET constraint_exclusion;
+ALTER TABLE evil_rows DROP CONSTRAINT c;
+SET ROLE regress_proof_owner;
+CREATE INDEX i ON evil_target ((id + 1)) WHERE evil(1);
+RESET ROLE;
+SELECT * FROM evaluated();
+DROP INDEX i;
+SET ROLE regress_proof_owner;
+CREATE STATISTICS s ON (evil(1) AND id > 0), id FROM evil_target;
+RESET ROLE;
+SELECT * FROM evaluated();
+DROP STATISTICS s;
+
+-- a superuser's table would run it as a superuser, and so would a role that is one
+CREATE STATISTICS s ON (evil(1) AND n > 0), n FROM evil_rows;
+ALTER TABLE evil_rows OWNER TO CURRENT_USER;
+CREATE FUNCTION untried(role regrole) RETURNS TABLE (relation regclass, detail text) LANGUAGE sql AS $$
+	SELECT DISTINCT p.relation, p.detail FROM proved(role) p WHERE p.relation = 'evil_rows'::regclass AND p.attempt ~ '^anybody: any attempt'
+$$;
+CREATE FUNCTION regress_proof.taken() RETURNS boolean LANGUAGE sql AS 'SELECT is_called FROM regress_proof.taken_over';
+SELECT setval('taken_over', 1, false) \gset
+SELECT * FROM untried('regress_proof_app');
+SELECT taken();
+DROP STATISTICS s;
+SELECT * FROM untried('regress_proof_app');
+-- a trigger, a default, a domain, an operator, a table below it
+ALTER TABLE evil_rows ADD COLUMN more boolean DEFAULT evil(1);
+SELECT * FROM untried('regress_proof_app');
+ALTER TABLE evil_rows ALTER COLUMN more DROP DEFAULT;
+CREATE TRIGGER t BEFORE INSERT ON evil_rows FOR EACH ROW WHEN (evil(1)) EXECUTE FUNCTION climb();
+SELECT * FROM untried('regress_proof_app');
+DROP TRIGGER t ON evil_rows;
+CREATE DOMAIN evil_domain AS integer CHECK (evil(1) OR VALUE > 0);
+ALTER TABLE evil_rows ADD COLUMN d evil_domain;
+SELECT * FROM untried('regress_proof_app');
+ALTER TABLE evil_rows DROP COLUMN d;
+CREATE OPERATOR regress_proof.@@@ (FUNCTION = regress_proof.evil, RIGHTARG = integer);
+ALTER TABLE evil_rows ADD CHECK (@@@ 1);
+SELECT * FROM untried('regress_proof_app');
+ALTER TABLE evil_rows DROP CONSTRAINT evil_rows_check;
+CREATE TABLE evil_child () INHERITS (evil_rows);
+ALTER TABLE evil_child OWNER TO regress_proof_owner;
+SELECT * FROM untried('regress_proof_app');
+DROP TABLE evil_child;
+-- also when it is referred to
+SELECT setval('taken_over', 1, false) \gset
+SELECT count(*) FILTER (WHERE isolated) > 20 AS held FROM proved('regress_proof_app') p WHERE p.relation = 'evil_rows'::regclass;
+CREATE STATISTICS s ON (evil(1) AND id > 0), id FROM evil_target;
+ALTER TABLE evil_rows OWNER TO regress_proof_owner;
+ALTER TABLE evil_target OWNER TO CURRENT_USER;
+SELECT DISTINCT detail FROM proved('regress_proof_app') p WHERE p.relation = 'evil_rows'::regclass AND isolated IS NULL AND command = 'UPDATE';
+SELECT taken();
+SELECT * FROM untried(current_user::regrole);
+SELECT taken();
+DROP VIEW evil_view;
+DROP TABLE evil_rows, evil_target;
+REVOKE regress_proof_owner FROM regress_proof_app;
+REVOKE REFERENCES ON tenancy.projects FROM regress_proof_owner;
+
+-- An owner who may not read cannot tell what became of a row, and that is no refusal.
+SET ROLE regress_proof_owner;
+CREATE TABLE unread (project_id uuid NOT NULL);
+GRANT SELECT ON unread TO regress_proof_app;
+RESET ROLE;
+SELECT tenancy.protect('unread') \gset
+REVOKE SELECT ON unread FROM regress_proof_owner;
+SELECT command, isolated, attempt, detail FROM proved('regress_proof_app') WHERE relation = 'unread'::regclass AND isolated IS NOT TRUE;
+DROP TABLE unread;
+
+-- ---------------------------------------------------------------------
 -- Nothing is left behind, also when it is cancelled
 -- ---------------------------------------------------------------------
 
