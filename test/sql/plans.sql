@@ -37,6 +37,13 @@ UPDATE tenancy.plans SET multiple_projects = true WHERE name = 'free';
 SELECT plan, feature, included FROM tenancy.plan_features WHERE organization_id = id('acme') ORDER BY feature;
 SELECT tenancy.set_plan(id('acme'), 'regress_own');
 SELECT plan, feature, included FROM tenancy.plan_features WHERE organization_id = id('acme') ORDER BY feature;
+-- one that is there is changed by an INSERT, whatever that says about conflicts, as a dump needs it
+INSERT INTO tenancy.plans VALUES ('regress_own', true, false, false);
+INSERT INTO tenancy.plans VALUES ('free', false, false, true) ON CONFLICT DO NOTHING;
+SELECT * FROM tenancy.plans WHERE name IN ('regress_own', 'free') ORDER BY name;
+-- and not by the seed of the documentation
+INSERT INTO tenancy.plans SELECT 'free', true, true, true WHERE NOT EXISTS (SELECT FROM tenancy.plans WHERE name = 'free');
+SELECT * FROM tenancy.plans WHERE name = 'free';
 ROLLBACK;
 -- ... in several organizations each is counted by itself
 SELECT tenancy.set_plan(id('rival'), 'free');
