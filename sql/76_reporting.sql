@@ -160,6 +160,9 @@ AS $$
 DECLARE
 	source regclass := (SELECT r.source FROM tenancy.reporting_views r WHERE r.view = refresh_reporting_view.view);
 	name text := view::text;
+	options text := (SELECT string_agg(format('%I = %L', split_part(o, '=', 1), substr(o, strpos(o, '=') + 1)), ', ')
+					 FROM pg_class c, unnest(c.reloptions) o
+					 WHERE c.oid = view AND split_part(o, '=', 1) <> 'security_invoker');
 	definition text;
 	shown text[];
 	wanted text[];
@@ -172,7 +175,8 @@ BEGIN
 	IF source IS NULL THEN
 		RAISE EXCEPTION 'relation "%" is not a reporting view', view USING ERRCODE = 'wrong_object_type';
 	END IF;
-	definition := format('VIEW %s WITH (security_invoker = true) AS %s', name, tenancy._report_query(source));
+	-- with what an administrator has set on it, such as security_barrier
+	definition := format('VIEW %s WITH (%s) AS %s', name, concat_ws(', ', 'security_invoker = true', options), tenancy._report_query(source));
 	PERFORM tenancy._require_owner(view, 'view');
 	shown := ARRAY(SELECT a.attname FROM pg_attribute a WHERE a.attrelid = view AND a.attnum > 0 ORDER BY a.attnum);
 	wanted := (SELECT r.names || r.columns::text[] FROM tenancy._report(source) r);

@@ -158,7 +158,10 @@ ALTER TABLE notes ADD COLUMN more integer DEFAULT 7, ADD COLUMN password text;
 SELECT view, problem FROM tenancy.reporting_views WHERE problem IS NOT NULL;
 SET client_min_messages = notice;
 SELECT tenancy.refresh_reporting_view('notes_report');
+-- and what was set on it, by the way that keeps the view and by the one that makes it anew
+ALTER VIEW notes_report SET (security_barrier = on);
 SELECT tenancy.refresh_reporting_view('notes_report');
+SELECT reloptions FROM pg_class WHERE oid = 'notes_report'::regclass;
 SELECT string_agg(attname, ', ' ORDER BY attnum) FROM pg_attribute WHERE attrelid = 'notes_report'::regclass AND attnum > 0;
 -- one that was renamed, or is a secret by now, needs a new view: refused while something
 -- depends on it, made anew with all that it had
@@ -173,6 +176,7 @@ SELECT tenancy.refresh_reporting_view('notes_report');
 SELECT string_agg(attname, ', ' ORDER BY attnum) FROM pg_attribute WHERE attrelid = 'notes_report'::regclass AND attnum > 0;
 SELECT obj_description(c.oid, 'pg_class'), reloptions, a.grantee::regrole, a.privilege_type, a.is_grantable FROM pg_class c, aclexplode(relacl) a
 WHERE c.oid = 'notes_report'::regclass AND a.grantee <> relowner;
+ALTER VIEW notes_report RESET (security_barrier);
 -- by a superuser, too, and the view stays the owner's
 \c - :superuser
 SET search_path = regress_reporting;
