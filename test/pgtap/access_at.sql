@@ -100,6 +100,19 @@ SELECT pg_temp.compare();
 
 SELECT is_empty($$SELECT * FROM tenancy.access_at('-infinity')$$, 'before everything there was nothing');
 SELECT is_empty($$SELECT * FROM tenancy.access_at(NULL)$$, 'and at no time there is nothing');
+
+-- Whoever does not see the whole log is told so, and not that nobody reached anything.
+CREATE ROLE pgtap_past;
+GRANT EXECUTE ON FUNCTION tenancy.access_at(timestamptz) TO pgtap_past;
+SET ROLE pgtap_past;
+SELECT throws_ok($$SELECT * FROM tenancy.access_at(now())$$, '42501', 'role pgtap_past is subject to row security, so nothing can be said', 'a role that is filtered is refused');
+RESET ROLE;
+ALTER ROLE pgtap_past BYPASSRLS;
+SET ROLE pgtap_past;
+SELECT isnt_empty($$SELECT * FROM tenancy.access_at(now())$$, 'and one that is not is answered');
+RESET ROLE;
+REVOKE ALL ON FUNCTION tenancy.access_at(timestamptz) FROM pgtap_past;
+DROP ROLE pgtap_past;
 SELECT is_empty($$SELECT * FROM tenancy.verify_audit()$$, 'the log is sound');
 
 -- TRUNCATE ends it all, and is in the log as well.
