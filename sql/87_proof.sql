@@ -1429,6 +1429,7 @@ BEGIN
 		SET LOCAL tenancy.project_id = '';
 		SET LOCAL tenancy.missing_identity = empty;
 		SET LOCAL row_security = on;
+		SET LOCAL standard_conforming_strings = on;
 		SET LOCAL session_replication_role = origin;
 		SET LOCAL lc_messages = 'C';
 		SET LOCAL client_min_messages = error;

@@ -53,6 +53,7 @@ SELECT tenancy.protect('notes') \gset
 SELECT relation, command, attempt, isolated, detail FROM proved('regress_proof_app');
 -- whatever the caller has set and whoever acts
 SET row_security = off;
+SET standard_conforming_strings = off;
 SET tenancy.project_id = '00000000-0000-4000-8000-000000000009';
 SET lc_messages = 'C';
 SET session_replication_role = replica;
@@ -550,6 +551,9 @@ RESET ROLE;
 SELECT tenancy.protect('unread') \gset
 REVOKE SELECT ON unread FROM regress_proof_owner;
 SELECT command, isolated, attempt, detail FROM proved('regress_proof_app') WHERE relation = 'unread'::regclass AND isolated IS NOT TRUE;
+GRANT SELECT (project_id) ON unread TO regress_proof_owner;
+ALTER TABLE unread ADD COLUMN more text;
+SELECT isolated, detail, count(*) FROM proved('regress_proof_app') WHERE relation = 'unread'::regclass AND command IN ('INSERT', 'UPDATE', 'DELETE', 'MERGE') GROUP BY 1, 2 ORDER BY 2;
 DROP TABLE unread;
 
 -- ---------------------------------------------------------------------
