@@ -4,6 +4,9 @@
 \echo Use "CREATE EXTENSION tenancy CASCADE" to load this file. \quit
 
 SET LOCAL search_path = pg_catalog, pg_temp;
+-- For what is in $$ below: the script itself was read before this, so that no other literal
+-- in it may hold a backslash but as E'\\'.
+SET LOCAL standard_conforming_strings = on;
 
 -- Nothing of the extension is there; a script that updates it lists what is.
 SELECT pg_catalog.set_config('tenancy_update.present', '{}', true);

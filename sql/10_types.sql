@@ -16,7 +16,7 @@ CREATE DOMAIN tenancy.name AS text COLLATE "C"
 	CHECK (VALUE OPERATOR(pg_catalog.=) pg_catalog.btrim(VALUE)
 		   AND pg_catalog.length(VALUE) OPERATOR(pg_catalog.>=) 1
 		   AND pg_catalog.length(VALUE) OPERATOR(pg_catalog.<=) 200
-		   AND VALUE OPERATOR(pg_catalog.!~) '[\u0001-\u001f\u007f-\u009f\u2028\u2029]');
+		   AND VALUE OPERATOR(pg_catalog.!~) E'[\\u0001-\\u001f\\u007f-\\u009f\\u2028\\u2029]');
 COMMENT ON DOMAIN tenancy.name IS 'A trimmed name of 1 to 200 characters without control characters.';
 
 CREATE DOMAIN tenancy.email AS text COLLATE "C"
@@ -25,7 +25,7 @@ CREATE DOMAIN tenancy.email AS text COLLATE "C"
 COMMENT ON DOMAIN tenancy.email IS 'An e-mail address in lower case, ASCII only, so that two addresses are equal when their bytes are.';
 
 CREATE FUNCTION tenancy._clean_name(name text) RETURNS tenancy.name
-LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql IMMUTABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	IF name IS NULL THEN
@@ -41,7 +41,7 @@ $$;
 COMMENT ON FUNCTION tenancy._clean_name(text) IS 'The name as it is stored, or error 22023.';
 
 CREATE FUNCTION tenancy._clean_email(email text) RETURNS tenancy.email
-LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql IMMUTABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	IF email IS NULL THEN

@@ -77,7 +77,7 @@ AS $$
 									CASE WHEN m.member THEN tenancy._level_words('member') END,
 									CASE WHEN m.project_administrator AND NOT m.member
 										 THEN 'an Administrator of the private project' END),
-						  ', ([^,]*)$', ' or \1')
+						  ', ([^,]*)$', E' or \\1')
 	FROM tenancy.permission_matrix m
 	WHERE m.permission = _holders.permission
 $$;

@@ -197,6 +197,7 @@ SET search_path = pg_catalog, pg_temp
 SET quote_all_identifiers = off
 SET enable_nestloop = off
 SET jit = off
+SET standard_conforming_strings = on
 AS $$
 #variable_conflict use_column
 BEGIN

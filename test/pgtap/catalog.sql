@@ -59,9 +59,14 @@ SELECT set_eq($$SELECT proname FROM functions WHERE provolatile <> 'v' AND NOT i
 	('access_at'), ('explain_access'), ('verify_audit'), ('what_can_access'), ('who_can_access'), ('can'), ('can_edit'), ('can_reach'), ('can_view'), ('can_write'), ('check_integrity'), ('current_project_id'), ('current_user_id'), ('is_member'),
 	('level_in'), ('lint'), ('viewable_organization'), ('viewable_organizations'), ('viewable_project'), ('viewable_projects')$$,
 	'questions are not, and these are all that can be asked');
+CREATE TEMP VIEW catching AS SELECT * FROM functions WHERE lanname = 'plpgsql' AND prosrc ~ '\mEXCEPTION\s+WHEN\M';
 SELECT is_empty($$SELECT proname FROM functions WHERE NOT is_internal GROUP BY 1 HAVING count(*) > 1$$, 'no name stands for two functions');
-SELECT is_empty($$SELECT signature FROM functions WHERE provolatile IN ('s', 'i') AND proparallel <> 's' AND proname <> 'lint'$$, 'what only reads is parallel safe');
-SELECT set_eq($$SELECT signature FROM functions WHERE proparallel = 'r'$$, $$VALUES ('tenancy.lint()')$$, 'nothing is parallel restricted, but what may ask other nodes');
+SELECT is_empty($$SELECT signature FROM functions WHERE provolatile IN ('s', 'i') AND proparallel <> 's'
+				  AND proname <> 'lint' AND proname NOT IN (SELECT proname FROM catching)$$, 'what only reads is parallel safe');
+SELECT set_eq($$SELECT proname FROM functions WHERE proparallel = 'r'$$, $$VALUES ('lint'::name) UNION ALL SELECT proname FROM catching WHERE provolatile <> 'v'$$,
+			  'nothing is parallel restricted, but what may ask other nodes, or catches errors');
+SELECT is_empty($$SELECT signature FROM catching WHERE proparallel = 's'$$, 'what catches errors begins a subtransaction, which parallel workers cannot');
+SELECT set_eq($$SELECT proname FROM catching WHERE provolatile <> 'v'$$, $$VALUES ('_clean_name'::name), ('_clean_email'), ('_invite_lifetime')$$, 'and is found by its text');
 SELECT set_eq($$SELECT signature FROM functions WHERE provolatile = 'v' AND proparallel = 's'$$,
 			  $$VALUES ('tenancy.require(tenancy.permission,uuid)'), ('tenancy._mint_credential(text)')$$,
 			  'what writes is not parallel safe');
@@ -89,7 +94,7 @@ SELECT is_empty($$SELECT signature, proconfig FROM functions WHERE lanname <> 'c
 SELECT is_empty($$SELECT signature, proconfig FROM functions WHERE proconfig <> '{"search_path=pg_catalog, pg_temp"}'
 				  AND proname NOT IN ('lint', '_altered', 'refresh_rollup', '_apply_feed')$$, 'and sets nothing else');
 SELECT set_eq($$SELECT DISTINCT split_part(c, '=', 1) FROM functions, unnest(proconfig) c WHERE proname IN ('lint', '_altered')$$,
-			  $$VALUES ('search_path'), ('quote_all_identifiers'), ('enable_nestloop'), ('jit')$$, 'but how lint prints names and is planned');
+			  $$VALUES ('search_path'), ('quote_all_identifiers'), ('enable_nestloop'), ('jit'), ('standard_conforming_strings')$$, 'but how lint prints names, is planned and read');
 SELECT is((SELECT proconfig FROM functions WHERE proname = 'refresh_rollup'), '{"search_path=pg_catalog, pg_temp",row_security=off}'::text[], 'and that a rollup lacks no row');
 SELECT is((SELECT proconfig FROM functions WHERE proname = '_apply_feed'), '{"search_path=pg_catalog, pg_temp",session_replication_role=replica}'::text[], 'and that a node applies what another has checked');
 SELECT is_empty($$SELECT signature FROM functions WHERE proname IN ('act_as', 'authenticate', '_clear_identity') AND (proconfig IS NOT NULL OR prosecdef OR lanname <> 'c')$$,
@@ -273,6 +278,29 @@ SELECT set_eq($$SELECT relname FROM relations WHERE relkind = 'r' AND has_table_
 			  $$VALUES ('plans'::name), ('users'), ('memberships'), ('projects'), ('project_memberships'), ('user_preferences'), ('audit_entries')$$, 'PUBLIC''s are the ones that are meant');
 SELECT ok(NOT has_table_privilege('pgtap_catalog_app', v, 'SELECT'), 'nor the view ' || v) FROM unnest('{tenancy.access,tenancy.bound_roles,tenancy.dead_notifications,tenancy.stats}'::text[]) v;
 SELECT ok(NOT has_schema_privilege('pgtap_catalog_app', 'tenancy', 'CREATE'), 'nor the schema to create in');
+SELECT is_empty($$SELECT t.typname FROM pg_type t, aclexplode(t.typacl) a WHERE t.typnamespace = 'tenancy'::regnamespace AND a.grantee NOT IN (0, t.typowner)$$, 'nor a type');
+
+-- ... and take nothing from PUBLIC that is meant for everybody.
+CREATE TEMP TABLE as_meant AS
+	SELECT signature AS object FROM functions WHERE is_public
+	UNION ALL SELECT typname FROM pg_type t WHERE t.typnamespace = 'tenancy'::regnamespace AND has_type_privilege('public', t.oid, 'USAGE');
+ALTER DEFAULT PRIVILEGES REVOKE ALL ON FUNCTIONS FROM pgtap_catalog_app, PUBLIC;
+ALTER DEFAULT PRIVILEGES REVOKE ALL ON TYPES FROM pgtap_catalog_app, PUBLIC;
+SET client_min_messages = error;
+DROP EXTENSION tenancy CASCADE;
+DROP SCHEMA tenancy;
+CREATE EXTENSION tenancy;
+RESET client_min_messages;
+SELECT cmp_ok((SELECT count(*) FROM as_meant WHERE object LIKE 'tenancy.%'), '>', 50::bigint, 'much is PUBLIC''s to execute');
+SELECT bag_eq($$SELECT signature AS object FROM functions WHERE is_public
+				UNION ALL SELECT typname FROM pg_type t WHERE t.typnamespace = 'tenancy'::regnamespace AND has_type_privilege('public', t.oid, 'USAGE')$$,
+			  'SELECT * FROM as_meant', 'whatever default privileges take from PUBLIC');
+SET ROLE pgtap_catalog_app;
+SELECT lives_ok('SELECT FROM tenancy.viewable_projects(), tenancy.current_user_id() WHERE tenancy.can_reach(NULL)', 'so that an ordinary role can ask');
+SELECT lives_ok($$CREATE TEMP TABLE names (name tenancy.name, email tenancy.email, level tenancy.access_level, permission tenancy.permission)$$, 'and use the types');
+RESET ROLE;
+ALTER DEFAULT PRIVILEGES GRANT EXECUTE ON FUNCTIONS TO PUBLIC;
+ALTER DEFAULT PRIVILEGES GRANT USAGE ON TYPES TO PUBLIC;
 
 -- attack 45: a schema that somebody has prepared is not taken over.
 SET client_min_messages = error;
@@ -301,9 +329,7 @@ SELECT is(tenancy._minimum_server(150000), 150020, 'and of 15 it is the one that
 
 SELECT * FROM finish();
 -- roles outlive this database
-ALTER DEFAULT PRIVILEGES REVOKE ALL ON FUNCTIONS FROM pgtap_catalog_app;
 ALTER DEFAULT PRIVILEGES REVOKE ALL ON TABLES FROM pgtap_catalog_app, PUBLIC;
-ALTER DEFAULT PRIVILEGES REVOKE ALL ON TYPES FROM pgtap_catalog_app;
 ALTER DEFAULT PRIVILEGES REVOKE ALL ON SCHEMAS FROM pgtap_catalog_app, PUBLIC;
 DROP OWNED BY pgtap_catalog_app, pgtap_catalog_evil;
 DROP ROLE pgtap_catalog_app, pgtap_catalog_evil;

@@ -20,6 +20,14 @@ my $hostile = <<'SQL';
 CREATE EXTENSION pgcrypto;
 ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO regress_nosy, PUBLIC;
 ALTER DEFAULT PRIVILEGES GRANT ALL ON FUNCTIONS TO regress_nosy;
+ALTER DEFAULT PRIVILEGES GRANT ALL ON TYPES TO regress_nosy;
+SQL
+
+# What PUBLIC has by default was taken away, and a backslash means something else.
+my $hardened = <<'SQL';
+ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
+ALTER DEFAULT PRIVILEGES REVOKE USAGE ON TYPES FROM PUBLIC;
+SET standard_conforming_strings = off;
 SQL
 
 sub database
@@ -70,6 +78,13 @@ database($node, 'fresh', 'CREATE EXTENSION tenancy');
 my @fresh = facts($node, 'fresh');
 cmp_ok(scalar @fresh, '>', 2000, 'facts about the extension');
 is(show(grep { /is not compared/ } @fresh), '', 'there is nothing that is not compared');
+
+database($node, 'hardened', "$hardened CREATE EXTENSION tenancy");
+is(show(grep { !/^. default privileges/ } difference(\@fresh, [ facts($node, 'hardened') ])), '', 'it is the same in a database that is hardened, and whose literals are read otherwise');
+my $log = '';
+database($node, 'quiet');
+$node->psql('quiet', 'SET standard_conforming_strings = off; CREATE EXTENSION tenancy', stderr => \$log);
+unlike($log, qr/WARNING/, 'and no literal of the script makes PostgreSQL warn');
 
 foreach my $release (@released)
 {
@@ -226,6 +241,8 @@ database($node, 'old', "CREATE EXTENSION tenancy VERSION '$version'");
 @fresh = facts($node, 'fresh');
 is(show(difference(\@fresh, [ facts($node, 'old', 'ALTER EXTENSION tenancy UPDATE;') ])), '',
 	'an updated extension is the same as a fresh one');
+is(show(grep { !/^. default privileges/ } difference(\@fresh, [ facts($node, 'old', "$hardened ALTER EXTENSION tenancy UPDATE;") ])), '',
+	'also in a database that was hardened since');
 
 # What an administrator has granted and changed since stays.
 $node->safe_psql('old', <<'SQL');

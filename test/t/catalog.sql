@@ -4,6 +4,7 @@
 -- same extension.
 SET LOCAL search_path = pg_catalog;
 SET LOCAL quote_all_identifiers = off;
+SET LOCAL standard_conforming_strings = on;
 
 WITH RECURSIVE
 -- the extension, its members, and whatever goes with one of them
