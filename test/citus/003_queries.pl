@@ -140,6 +140,20 @@ sub not_isolated { return dba("SELECT string_agg(format('%s: %s', relation, atte
 is(not_isolated(), '', 'isolation is proven');
 is(dba("SELECT string_agg(coalesce(isolated::text, detail), ',') FROM tenancy.prove_isolation('regress_tap') WHERE relation = 'log'::regclass AND attempt ~ '^(a user|nobody):'"),
 	join(',', ('true') x 8), 'by attempts on a distributed table');
+# ... with the rights of the role, also of what the planner evaluates
+dba(<<'SQL');
+CREATE ROLE regress_tap_owner LOGIN;
+GRANT CREATE ON SCHEMA public TO regress_tap_owner;
+ALTER TABLE log OWNER TO regress_tap_owner;
+CREATE FUNCTION evil(integer) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS
+	$$ BEGIN IF (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user) THEN RAISE 'taken over'; END IF; RETURN true; END $$;
+SET ROLE regress_tap_owner;
+CREATE INDEX evil ON log (n) WHERE evil(1);
+SQL
+like($coordinator->safe_psql('postgres', 'SET client_min_messages = error; DO $$ BEGIN PERFORM n FROM log; EXCEPTION WHEN OTHERS THEN PERFORM set_config(\'regress.said\', SQLERRM, false); END $$; SELECT current_setting(\'regress.said\')'), qr/taken over/, 'a superuser who reads runs what an owner wrote');
+is(dba("SELECT string_agg(coalesce(isolated::text, detail), ',') FROM tenancy.prove_isolation('regress_tap') WHERE relation = 'log'::regclass AND attempt ~ '^(a user|nobody|anybody: any):?'"),
+	join(',', ('true') x 8), 'and the proof does not');
+dba('DROP INDEX evil; DROP FUNCTION evil(integer); ALTER TABLE log OWNER TO CURRENT_USER; REVOKE ALL ON SCHEMA public FROM regress_tap_owner; DROP ROLE regress_tap_owner');
 is(dba("SELECT coalesce(string_agg(rule || ' ' || object, ', '), '') FROM tenancy.lint() WHERE severity = 'error' AND rule <> 'server_outdated' AND object !~ 'secrets|secret\\('"), '', 'lint finds no error');
 is(dba('SELECT count(*) FROM tenancy.check_integrity()'), '0', 'nor check_integrity()');
 my ($shard) = split /\n/, dba("SELECT s.shardid FROM pg_dist_shard s JOIN pg_dist_placement p USING (shardid) WHERE s.shardid = get_shard_id_for_distribution_column('log', id('open'))");
