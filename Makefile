@@ -13,6 +13,7 @@ OBJS = \
 	src/tenancy.o \
 	src/policy.o \
 	src/planner.o \
+	src/protection.o \
 	src/estimate.o \
 	src/permission.o \
 	src/audit.o \

@@ -63,19 +63,29 @@ AS $$
 DECLARE
 	attribute smallint;
 	not_null boolean;
+	key record;
 BEGIN
 	SELECT a.attnum, a.attnotnull INTO attribute, not_null FROM pg_catalog.pg_attribute a
 	WHERE a.attrelid = relation AND a.attname = column_name;
-	IF NOT not_null THEN
+	-- since 18, NOT NULL may be there without its rows having been looked at
+	IF NOT not_null OR EXISTS (SELECT FROM pg_catalog.pg_constraint c
+							   WHERE c.conrelid = relation AND c.contype = 'n' AND c.conkey = ARRAY[attribute]
+								 AND NOT c.convalidated) THEN
 		EXECUTE pg_catalog.format('ALTER TABLE %s ALTER COLUMN %I SET NOT NULL', relation, column_name);
 		RAISE NOTICE 'column "%" of table "%" is now NOT NULL', column_name, relation;
 	END IF;
-	IF NOT EXISTS (SELECT FROM pg_catalog.pg_constraint c
-				   WHERE c.conrelid = relation AND c.contype = 'f' AND c.confrelid = target
-					 AND c.conkey = ARRAY[attribute]) THEN
+	-- and a key may be there that is not enforced, which is none
+	SELECT c.conname, c.convalidated INTO key FROM pg_catalog.pg_constraint c
+	WHERE c.conrelid = relation AND c.contype = 'f' AND c.confrelid = target AND c.conkey = ARRAY[attribute]
+	  AND pg_catalog.pg_get_constraintdef(c.oid) !~ ' NOT ENFORCED$'
+	ORDER BY c.convalidated DESC LIMIT 1;
+	IF NOT FOUND THEN
 		EXECUTE pg_catalog.format('ALTER TABLE %s ADD FOREIGN KEY (%I) REFERENCES %s ON DELETE CASCADE',
 								  relation, column_name, target);
 		RAISE NOTICE 'column "%" of table "%" now references "%"', column_name, relation, target;
+	ELSIF NOT key.convalidated THEN
+		EXECUTE pg_catalog.format('ALTER TABLE %s VALIDATE CONSTRAINT %I', relation, key.conname);
+		RAISE NOTICE 'constraint "%" of table "%" is now valid', key.conname, relation;
 	END IF;
 	IF NOT EXISTS (SELECT FROM pg_catalog.pg_index i
 				   JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
@@ -201,33 +211,109 @@ AS $$
 $$;
 COMMENT ON FUNCTION tenancy._policy_expressions(text, name, tenancy.access_level, tenancy.access_level) IS 'The expressions of our policies.';
 
+CREATE VIEW tenancy.protected_tables AS
+	SELECT DISTINCT p.polrelid::pg_catalog.regclass AS relation,
+		   CASE WHEN f.polwithcheck OPERATOR(pg_catalog.~) '^("?tenancy"?[.])?"?can_write"?[(]' THEN 'project'::text ELSE 'organization'::text END AS kind,
+		   a.attname AS column_name,
+		   COALESCE(pg_catalog.substring(f.polqual, '''([a-z]+)''::(?:"?tenancy"?[.])?"?access_level"?[)]$'), 'member')::tenancy.access_level AS visible_to,
+		   pg_catalog.substring(f.polwithcheck, '''([a-z]+)''::(?:"?tenancy"?[.])?"?access_level"?[)]$')::tenancy.access_level AS editable_by
+	FROM pg_catalog.pg_policy p
+	JOIN pg_catalog.pg_depend d ON d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_policy'::pg_catalog.regclass
+		AND d.objid OPERATOR(pg_catalog.=) p.oid
+		AND d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass
+		AND d.refobjid OPERATOR(pg_catalog.=) p.polrelid AND d.refobjsubid OPERATOR(pg_catalog.>) 0
+	JOIN pg_catalog.pg_attribute a ON a.attrelid OPERATOR(pg_catalog.=) p.polrelid
+		AND a.attnum OPERATOR(pg_catalog.=) d.refobjsubid
+	CROSS JOIN LATERAL (SELECT pg_catalog.pg_get_expr(p.polqual, p.polrelid) AS polqual,
+							   pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid) AS polwithcheck) f
+	WHERE p.polname OPERATOR(pg_catalog.=) 'tenancy_floor' AND NOT p.polpermissive;
+COMMENT ON VIEW tenancy.protected_tables IS 'The protected tables, read off the catalogs.';
+
+-- The answers of these are as of now, whatever the transaction's snapshot.
+CREATE FUNCTION tenancy._tree(relation regclass) RETURNS regclass[]
+LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'tenancy_tree';
+COMMENT ON FUNCTION tenancy._tree(regclass) IS 'Locks a table and everything below it: these.';
+
+CREATE FUNCTION tenancy._parents(relation regclass) RETURNS regclass[]
+LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'tenancy_parents';
+COMMENT ON FUNCTION tenancy._parents(regclass) IS 'The tables that a table is part of, as of now.';
+
+CREATE FUNCTION tenancy._protection(relation regclass) RETURNS tenancy.protected_tables
+LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'tenancy_protection';
+COMMENT ON FUNCTION tenancy._protection(regclass) IS 'How a table is protected as of now, or NULL.';
+
+CREATE FUNCTION tenancy._parents_outside(
+	tree regclass[], OUT part regclass, OUT parent regclass,
+	OUT kind text, OUT column_name name, OUT visible_to tenancy.access_level, OUT editable_by tenancy.access_level)
+RETURNS SETOF record
+LANGUAGE sql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT m, p, t.kind, t.column_name, t.visible_to, t.editable_by
+	FROM pg_catalog.unnest(tree) m, pg_catalog.unnest(tenancy._parents(m)) p, tenancy._protection(p) t
+	WHERE p <> ALL (tree)
+$$;
+COMMENT ON FUNCTION tenancy._parents_outside(regclass[]) IS 'What else the tables of a tree are part of, and how that is protected, if it is.';
+
+-- A part is as protected as all that it is part of.
+CREATE FUNCTION tenancy._check_parents(tree regclass[], kind text, column_name name,
+									   visible_to tenancy.access_level, editable_by tenancy.access_level) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	other record;
+	beside regclass;
+BEGIN
+	SELECT * INTO other FROM tenancy._parents_outside(tree) o
+	WHERE (o.kind, o.column_name, o.visible_to, o.editable_by) IS DISTINCT FROM (kind, column_name, visible_to, editable_by) LIMIT 1;
+	IF NOT FOUND THEN
+		RETURN;
+	END IF;
+	IF other.kind IS NULL THEN
+		RAISE EXCEPTION 'cannot protect relation "%"', other.part
+			USING ERRCODE = 'wrong_object_type',
+				  DETAIL = 'It is part of a table that is not protected, which would show its rows.',
+				  HINT = 'Protect the table at the top.';
+	END IF;
+	SELECT p INTO beside FROM pg_catalog.unnest(tenancy._parents(other.part)) p, tenancy._protection(p) t
+	WHERE p = ANY (tree) OR (t.kind, t.column_name, t.visible_to, t.editable_by) = (kind, column_name, visible_to, editable_by) LIMIT 1;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION 'relation "%" is a partition of a protected table', other.part
+			USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Protect the partitioned table, or detach the partition.';
+	END IF;
+	RAISE EXCEPTION 'relation "%" is part of two tables that are protected differently', other.part
+		USING ERRCODE = 'object_not_in_prerequisite_state',
+			  DETAIL = pg_catalog.format('They are "%s" and "%s".', beside, other.parent),
+			  HINT = 'Protect both alike before it becomes part of both; ALTER TABLE ... NO INHERIT takes it out of one.';
+END
+$$;
+COMMENT ON FUNCTION tenancy._check_parents(regclass[], text, name, tenancy.access_level, tenancy.access_level) IS
+	'Raises if a table of a tree is also part of one that is not protected like that.';
+
 CREATE FUNCTION tenancy._protect(relation regclass, kind text, column_name name,
 								 visible_to tenancy.access_level, editable_by tenancy.access_level) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	clauses record;
-	child regclass;
+	tree regclass[];
+	part regclass;
 BEGIN
 	IF relation IS NULL OR column_name IS NULL OR visible_to IS NULL OR editable_by IS NULL THEN
 		RAISE EXCEPTION 'relation, column and levels must not be null' USING ERRCODE = 'null_value_not_allowed';
 	END IF;
 	PERFORM tenancy._check_column(relation, column_name);
-	IF EXISTS (SELECT FROM pg_catalog.pg_inherits i
-			   WHERE i.inhrelid = relation
-				 AND NOT EXISTS (SELECT FROM pg_catalog.pg_policy p
-								 WHERE p.polrelid = i.inhparent AND p.polname = 'tenancy_floor')) THEN
-		RAISE EXCEPTION 'cannot protect relation "%"', relation
-			USING ERRCODE = 'wrong_object_type',
-				  DETAIL = 'It is part of a table that is not protected, which would show its rows.',
-				  HINT = 'Protect the table at the top.';
-	END IF;
-	PERFORM tenancy._prepare_column(relation, column_name, tenancy._target(relation, kind));
+	tree := tenancy._tree(relation);
+	PERFORM tenancy._check_parents(tree, kind, column_name, visible_to, editable_by);
 	SELECT * INTO clauses FROM tenancy._policy_expressions(kind, column_name, visible_to, editable_by);
-	PERFORM tenancy._create_policies(relation, clauses.reading, clauses.inserting, clauses.changing);
-	PERFORM tenancy._revoke_rights(relation);
-	FOR child IN SELECT i.inhrelid FROM pg_catalog.pg_inherits i WHERE i.inhparent = relation LOOP
-		PERFORM tenancy._protect(child, kind, column_name, visible_to, editable_by);
+	FOREACH part IN ARRAY tree LOOP
+		PERFORM tenancy._check_column(part, column_name);
+		PERFORM tenancy._prepare_column(part, column_name, tenancy._target(part, kind));
+		PERFORM tenancy._create_policies(part, clauses.reading, clauses.inserting, clauses.changing);
+		PERFORM tenancy._revoke_rights(part);
 	END LOOP;
 END
 $$;
@@ -263,14 +349,15 @@ COMMENT ON FUNCTION tenancy.protect_by_organization(regclass, name, tenancy.acce
 CREATE FUNCTION tenancy.unprotect(relation regclass) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+	part regclass;
 BEGIN
 	IF NOT EXISTS (SELECT FROM pg_catalog.pg_policy p WHERE p.polrelid = relation AND p.polname = 'tenancy_floor') THEN
 		RAISE EXCEPTION 'relation "%" is not protected', relation USING ERRCODE = 'object_not_in_prerequisite_state';
 	END IF;
-	IF EXISTS (SELECT FROM pg_catalog.pg_inherits i
-			   JOIN pg_catalog.pg_policy p ON p.polrelid = i.inhparent AND p.polname = 'tenancy_floor'
-			   WHERE i.inhrelid = relation) THEN
-		RAISE EXCEPTION 'relation "%" is a partition of a protected table', relation
+	part := (SELECT o.part FROM tenancy._parents_outside(tenancy._tree(relation)) o WHERE o.kind IS NOT NULL LIMIT 1);
+	IF part IS NOT NULL THEN
+		RAISE EXCEPTION 'relation "%" is a partition of a protected table', part
 			USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Unprotect the partitioned table, or detach the partition.';
 	END IF;
 	PERFORM tenancy._unprotect(relation);
@@ -282,58 +369,37 @@ CREATE FUNCTION tenancy._unprotect(relation regclass) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	child regclass;
+	part regclass;
 BEGIN
-	PERFORM tenancy._drop_policies(relation);
-	-- policies of the table's own go on to count
-	IF NOT EXISTS (SELECT FROM pg_catalog.pg_policy p WHERE p.polrelid = relation) THEN
-		EXECUTE pg_catalog.format('ALTER TABLE %s DISABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY', relation);
-	END IF;
-	FOR child IN SELECT i.inhrelid FROM pg_catalog.pg_inherits i WHERE i.inhparent = relation LOOP
-		PERFORM tenancy._unprotect(child);
+	FOREACH part IN ARRAY tenancy._tree(relation) LOOP
+		PERFORM tenancy._drop_policies(part);
+		-- policies of the table's own go on to count
+		IF NOT EXISTS (SELECT FROM pg_catalog.pg_policy p WHERE p.polrelid = part) THEN
+			EXECUTE pg_catalog.format('ALTER TABLE %s DISABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY', part);
+		END IF;
 	END LOOP;
 END
 $$;
 COMMENT ON FUNCTION tenancy._unprotect(regclass) IS 'Takes protection off a table and everything below it.';
 
-CREATE VIEW tenancy.protected_tables AS
-	SELECT DISTINCT p.polrelid::pg_catalog.regclass AS relation,
-		   CASE WHEN f.polwithcheck OPERATOR(pg_catalog.~) '^("?tenancy"?[.])?"?can_write"?[(]' THEN 'project'::text ELSE 'organization'::text END AS kind,
-		   a.attname AS column_name,
-		   COALESCE(pg_catalog.substring(f.polqual, '''([a-z]+)''::(?:"?tenancy"?[.])?"?access_level"?[)]$'), 'member')::tenancy.access_level AS visible_to,
-		   pg_catalog.substring(f.polwithcheck, '''([a-z]+)''::(?:"?tenancy"?[.])?"?access_level"?[)]$')::tenancy.access_level AS editable_by
-	FROM pg_catalog.pg_policy p
-	JOIN pg_catalog.pg_depend d ON d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_policy'::pg_catalog.regclass
-		AND d.objid OPERATOR(pg_catalog.=) p.oid
-		AND d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass
-		AND d.refobjid OPERATOR(pg_catalog.=) p.polrelid AND d.refobjsubid OPERATOR(pg_catalog.>) 0
-	JOIN pg_catalog.pg_attribute a ON a.attrelid OPERATOR(pg_catalog.=) p.polrelid
-		AND a.attnum OPERATOR(pg_catalog.=) d.refobjsubid
-	CROSS JOIN LATERAL (SELECT pg_catalog.pg_get_expr(p.polqual, p.polrelid) AS polqual,
-							   pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid) AS polwithcheck) f
-	WHERE p.polname OPERATOR(pg_catalog.=) 'tenancy_floor' AND NOT p.polpermissive;
-COMMENT ON VIEW tenancy.protected_tables IS 'The protected tables, read off the catalogs.';
+CREATE FUNCTION tenancy._new_parts(command pg_ddl_command) RETURNS regclass[]
+LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'tenancy_new_parts';
+COMMENT ON FUNCTION tenancy._new_parts(pg_ddl_command) IS 'The tables that a command made, or made part of another.';
 
 -- Partitions that appear below a protected table are protected with it.
 CREATE FUNCTION tenancy._protect_new_partitions() RETURNS event_trigger
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	missing record;
+	part regclass;
+	top record;
 BEGIN
-	FOR missing IN
-		SELECT i.inhrelid::pg_catalog.regclass AS relation, t.kind, t.column_name, t.visible_to, t.editable_by
-		FROM pg_catalog.pg_event_trigger_ddl_commands() c
-		JOIN pg_catalog.pg_inherits i ON c.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
-									 AND c.objid IN (i.inhrelid, i.inhparent)
-		JOIN tenancy.protected_tables t ON t.relation = i.inhparent
-		WHERE NOT EXISTS (SELECT FROM tenancy.protected_tables own
-						  WHERE own.relation = i.inhrelid
-							AND own.kind = t.kind AND own.column_name = t.column_name
-							AND own.visible_to = t.visible_to AND own.editable_by = t.editable_by)
-	LOOP
-		PERFORM tenancy._protect(missing.relation, missing.kind, missing.column_name,
-								 missing.visible_to, missing.editable_by);
+	FOR part IN SELECT p FROM pg_catalog.pg_event_trigger_ddl_commands() c, pg_catalog.unnest(tenancy._new_parts(c.command)) p LOOP
+		SELECT * INTO top FROM tenancy._parents_outside(ARRAY[part]) o WHERE o.kind IS NOT NULL LIMIT 1;
+		IF FOUND THEN
+			PERFORM tenancy._protect(part, top.kind, top.column_name, top.visible_to, top.editable_by);
+		END IF;
 	END LOOP;
 END
 $$;

@@ -15,7 +15,10 @@ GRANT EXECUTE ON FUNCTION
 	tenancy._revoke_rights(regclass), tenancy._unprotect(regclass), tenancy._policy_names(),
 	tenancy._policies(text, text, text),
 	tenancy._policy_expressions(text, name, tenancy.access_level, tenancy.access_level),
-	tenancy._protect(regclass, text, name, tenancy.access_level, tenancy.access_level)
+	tenancy._protect(regclass, text, name, tenancy.access_level, tenancy.access_level),
+	tenancy._tree(regclass), tenancy._parents(regclass), tenancy._protection(regclass), tenancy._parents_outside(regclass[]),
+	tenancy._check_parents(regclass[], text, name, tenancy.access_level, tenancy.access_level),
+	tenancy._new_parts(pg_ddl_command)
 	TO PUBLIC;
 
 -- ... and makes reports on it.

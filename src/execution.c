@@ -37,9 +37,7 @@
 #include "execution.h"
 #include "identity.h"
 #include "privileged.h"
-
-/* The policy that makes a table a protected one; see sql/70_protection.sql. */
-#define FLOOR	"tenancy_floor"
+#include "protection.h"
 
 /* tenancy.missing_identity */
 typedef enum MissingIdentity
@@ -119,7 +117,7 @@ protectionOf(Oid relid)
 		if (RelationGetNamespace(relation) == get_namespace_oid("tenancy", true))
 			protection = OUR_OWN;
 		foreach(cell, relation->rd_rsdesc->policies)
-			if (strcmp(((RowSecurityPolicy *) lfirst(cell))->policy_name, FLOOR) == 0)
+			if (strcmp(((RowSecurityPolicy *) lfirst(cell))->policy_name, PROTECTION_FLOOR) == 0)
 				protection = PROTECTED;
 	}
 	table_close(relation, NoLock);

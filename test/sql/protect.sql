@@ -177,6 +177,26 @@ SELECT tenancy.protect('with_null');
 CREATE TABLE dangling (project_id uuid);
 INSERT INTO dangling VALUES (:'p9');
 SELECT tenancy.protect('dangling');
+-- also where a key or NOT NULL is there that was declared without a look at the rows
+CREATE TABLE looked_away (project_id uuid NOT NULL);
+INSERT INTO looked_away VALUES (:'p9');
+ALTER TABLE looked_away ADD CONSTRAINT later FOREIGN KEY (project_id) REFERENCES tenancy.projects NOT VALID;
+SELECT tenancy.protect('looked_away');
+UPDATE looked_away SET project_id = :'p1';
+SELECT tenancy.protect('looked_away');
+SELECT conname, convalidated FROM pg_constraint WHERE conrelid = 'looked_away'::regclass AND contype = 'f';
+CREATE TABLE looked_twice (project_id uuid NOT NULL DEFAULT tenancy.current_project_id(), id integer, PRIMARY KEY (project_id, id),
+	CONSTRAINT valid FOREIGN KEY (project_id) REFERENCES tenancy.projects);
+ALTER TABLE looked_twice ADD CONSTRAINT another FOREIGN KEY (project_id) REFERENCES tenancy.projects NOT VALID;
+SELECT tenancy.protect('looked_twice');
+CREATE TABLE with_old_null (project_id uuid);
+INSERT INTO with_old_null VALUES (NULL);
+DO $$ BEGIN
+	IF current_setting('server_version_num')::integer >= 180000 THEN
+		EXECUTE 'ALTER TABLE with_old_null ADD CONSTRAINT not_null NOT NULL project_id NOT VALID';
+	END IF;
+END $$;
+SELECT tenancy.protect('with_old_null');
 -- a refusal leaves nothing half done
 SELECT relname, relrowsecurity, (SELECT attnotnull FROM pg_attribute WHERE attrelid = c.oid AND attname = 'project_id') AS not_null
 FROM pg_class c WHERE oid IN ('dangling'::regclass, 'with_null'::regclass) ORDER BY 1;

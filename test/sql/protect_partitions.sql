@@ -89,6 +89,27 @@ CREATE TABLE regress_partitions.events_10 PARTITION OF regress_partitions.events
 SET search_path = regress_partitions;
 SELECT * FROM unprotected;
 
+-- nor do namesakes, or another event trigger that renames what has come
+CREATE TABLE regress_partitions_3.events_12 (day integer NOT NULL, project_id uuid NOT NULL);
+CREATE TABLE events_12 (day integer NOT NULL, project_id uuid NOT NULL);
+ALTER TABLE events ATTACH PARTITION regress_partitions_3.events_12 FOR VALUES FROM (40) TO (41);
+SET search_path = regress_partitions, regress_partitions_3;
+ALTER TABLE events ATTACH PARTITION events_12 FOR VALUES FROM (41) TO (42);
+SET search_path = regress_partitions;
+CREATE FUNCTION regress_partitions_3.rename() RETURNS event_trigger LANGUAGE plpgsql AS $$
+BEGIN
+	IF to_regclass('regress_partitions.renamed_later') IS NOT NULL THEN
+		ALTER TABLE regress_partitions.renamed_later RENAME TO renamed;
+	END IF;
+END $$;
+CREATE TABLE renamed_later (day integer NOT NULL, project_id uuid NOT NULL);
+CREATE EVENT TRIGGER a_regress_partitions ON ddl_command_end WHEN TAG IN ('ALTER TABLE') EXECUTE FUNCTION regress_partitions_3.rename();
+ALTER TABLE events ATTACH PARTITION renamed_later FOR VALUES FROM (42) TO (43);
+DROP EVENT TRIGGER a_regress_partitions;
+SELECT * FROM unprotected;
+SELECT * FROM tenancy.protected_tables WHERE relation::text ~ 'events_12|renamed' ORDER BY 1::text;
+DROP TABLE renamed, events_12, regress_partitions_3.events_12;
+
 -- The same protection as at the top, level included.
 SELECT DISTINCT kind, column_name, visible_to, editable_by FROM tenancy.protected_tables
 WHERE relation::text LIKE 'events%';
@@ -184,6 +205,60 @@ DROP TABLE pg_temp.events, pg_temp.mine;
 RESET ROLE;
 CREATE EXTENSION pageinspect;
 DROP EXTENSION pageinspect;
+
+-- A part that is protected otherwise than the whole would not stay so.
+\set VERBOSITY default
+\set SHOW_CONTEXT never
+SELECT tenancy.protect('events_1', editable_by => 'owner');
+SELECT tenancy.protect('events_2a');
+SELECT tenancy.protect_by_organization('events_2', 'project_id');
+SELECT tenancy.protect('child', editable_by => 'administrator');
+SELECT tenancy.protect('events_1', editable_by => 'administrator');
+SELECT DISTINCT kind, column_name, visible_to, editable_by FROM tenancy.protected_tables WHERE relation::text ~ '^(events|child)' ORDER BY 1, 4;
+
+-- A table is part of two only if these are protected alike, however it gets there,
+-- and whichever of them is protected first.
+CREATE TABLE by_project (project_id uuid NOT NULL, organization_id uuid);
+CREATE TABLE by_organization (organization_id uuid NOT NULL, project_id uuid);
+CREATE TABLE by_owner (project_id uuid NOT NULL);
+CREATE TABLE by_nobody (project_id uuid NOT NULL);
+SELECT tenancy.protect('by_project'), tenancy.protect_by_organization('by_organization'), tenancy.protect('by_owner', editable_by => 'owner');
+CREATE TABLE torn () INHERITS (by_project, by_organization);
+CREATE TABLE torn () INHERITS (by_project, by_owner);
+CREATE TABLE torn () INHERITS (by_nobody, by_owner);
+CREATE TABLE torn () INHERITS (by_project);
+ALTER TABLE torn INHERIT by_owner;
+CREATE TABLE apart (project_id uuid NOT NULL);
+CREATE TABLE torn_apart () INHERITS (apart, by_owner);
+CREATE TABLE torn_apart () INHERITS (apart);
+ALTER TABLE torn_apart INHERIT by_owner;
+SELECT tenancy.protect('apart', editable_by => 'owner');
+ALTER TABLE torn_apart INHERIT by_owner;
+SELECT tenancy.protect('by_owner', editable_by => 'administrator');
+SELECT tenancy.unprotect('apart');
+ALTER TABLE torn_apart NO INHERIT apart;
+SELECT tenancy.protect('by_owner', editable_by => 'administrator');
+SELECT tenancy.unprotect('apart');
+SELECT relation, editable_by FROM tenancy.protected_tables WHERE relation::text ~ '^(by|torn|apart)' ORDER BY 1::text;
+-- parents that meet again below are no two
+CREATE TABLE left_hand () INHERITS (by_project);
+CREATE TABLE right_hand () INHERITS (by_project);
+CREATE TABLE both_hands () INHERITS (left_hand, right_hand);
+SELECT tenancy.protect('by_project', editable_by => 'owner');
+SELECT relation, editable_by FROM tenancy.protected_tables WHERE relation::text ~ '_hand' ORDER BY 1::text;
+SELECT tenancy.unprotect('by_project');
+SELECT relation FROM tenancy.protected_tables WHERE relation::text ~ '_hand';
+\set VERBOSITY terse
+
+-- Other changes to the top leave its parts alone, as a restore needs it: policies
+-- come table by table.
+DROP POLICY tenancy_floor ON events_1;
+ALTER TABLE events ENABLE ROW LEVEL SECURITY;
+ALTER TABLE events ADD COLUMN note text;
+ALTER TABLE events_1 ALTER COLUMN day SET STATISTICS 10;
+SELECT * FROM unprotected WHERE relname ~ '^events';
+SELECT tenancy.protect('events', editable_by => 'administrator');
+SELECT * FROM unprotected WHERE relname ~ '^events';
 
 -- unprotect takes it off the whole tree, also off those that came later.
 SELECT tenancy.unprotect('top');

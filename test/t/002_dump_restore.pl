@@ -119,7 +119,9 @@ $elsewhere->init(extra => [ '--username=boss' ]);
 	is(answers_of($elsewhere, 'moved', 'regress_client') =~ /of acme/, '', 'whoever was given nothing sees nothing');
 	$elsewhere->safe_psql('moved', <<'SQL');
 SELECT tenancy.grant_application('regress_client');
-GRANT SELECT, INSERT, UPDATE, DELETE ON events, settings, parted, parted_1, parted_2 TO regress_client;
+GRANT SELECT, INSERT, UPDATE, DELETE ON events, settings, parted, parted_1, parted_2, wide, ledger, base TO regress_client;
+GRANT USAGE ON SCHEMA a_parts, z_parts TO regress_client;
+GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA a_parts, z_parts TO regress_client;
 GRANT SELECT ON events_report, settings_report, events_sum TO regress_client;
 ALTER TABLE events OWNER TO regress_owner;
 SQL

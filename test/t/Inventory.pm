@@ -8,7 +8,7 @@ use Fixture;
 use Test::More;
 our @EXPORT = qw(create_roles populate_all tables_of rows_of answers_of same);
 
-our @own = qw(secrets events settings parted events_sum);
+our @own = qw(secrets events settings parted wide ledger base events_sum);
 
 # The login roles that populate_all() binds, for a server that its rows come to.
 sub create_roles
@@ -66,7 +66,27 @@ CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM (0) TO (10);
 SELECT tenancy.protect('parted');
 CREATE TABLE parted_2 PARTITION OF parted FOR VALUES FROM (10) TO (20);
 INSERT INTO parted VALUES (id('open'), 1), (id('private'), 11), (id('class'), 12);
-GRANT SELECT, INSERT, UPDATE, DELETE ON settings, parted, parted_1, parted_2 TO regress_tap;
+-- a dump goes schema by schema: parts come before the whole, and after it
+CREATE SCHEMA a_parts;
+CREATE SCHEMA z_parts;
+CREATE TABLE wide (project_id uuid NOT NULL, n integer NOT NULL) PARTITION BY LIST (n);
+CREATE TABLE a_parts.wide_1 PARTITION OF wide FOR VALUES IN (1);
+CREATE TABLE ledger (organization_id uuid NOT NULL, n integer NOT NULL) PARTITION BY LIST (n);
+CREATE TABLE a_parts.ledger_1 PARTITION OF ledger FOR VALUES IN (1);
+CREATE TABLE base (project_id uuid NOT NULL, n integer NOT NULL);
+CREATE TABLE a_parts.base_1 () INHERITS (base);
+SELECT tenancy.protect('wide', editable_by => 'administrator'), tenancy.protect_by_organization('ledger'), tenancy.protect('base');
+CREATE TABLE z_parts.wide_2 PARTITION OF wide FOR VALUES IN (2);
+CREATE TABLE z_parts.ledger_2 PARTITION OF ledger FOR VALUES IN (2);
+CREATE TABLE z_parts.base_2 () INHERITS (base);
+INSERT INTO wide SELECT id(p), n FROM unnest(ARRAY['open', 'private', 'class']) p, generate_series(1, 2) n;
+INSERT INTO ledger SELECT id(o), n FROM unnest(ARRAY['acme', 'school']) o, generate_series(1, 2) n;
+INSERT INTO base VALUES (id('open'), 0);
+INSERT INTO a_parts.base_1 SELECT project_id, n FROM wide WHERE n = 1;
+INSERT INTO z_parts.base_2 SELECT project_id, n FROM wide WHERE n = 2;
+GRANT SELECT, INSERT, UPDATE, DELETE ON settings, parted, parted_1, parted_2, wide, ledger, base TO regress_tap;
+GRANT USAGE ON SCHEMA a_parts, z_parts TO regress_tap;
+GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA a_parts, z_parts TO regress_tap;
 SELECT tenancy.create_reporting_view('events', 'events_report'), tenancy.create_reporting_view('settings', 'settings_report');
 GRANT SELECT ON events_report, settings_report TO regress_tap;
 SELECT tenancy.create_protected_rollup('events', 'events_sum', 'SELECT project_id, sum(n) AS n FROM events GROUP BY 1');
@@ -98,10 +118,12 @@ sub rows_of
 # What is asked, each time by everybody.
 my @asked = (
 	(map { "SELECT to_jsonb(t) FROM $_ t ORDER BY to_jsonb(t)::text" }
-		qw(events settings parted parted_1 parted_2 tenancy.my_organizations tenancy.my_projects tenancy.members
+		qw(events settings parted parted_1 parted_2 wide a_parts.wide_1 z_parts.wide_2 ledger a_parts.ledger_1 z_parts.ledger_2
+		base a_parts.base_1 z_parts.base_2 tenancy.my_organizations tenancy.my_projects tenancy.members
 		tenancy.project_members tenancy.pending_invites tenancy.users events_report settings_report events_sum tenancy.reporting_views tenancy.rollups tenancy.permission_matrix tenancy.my_sessions tenancy.plan_features)),
 	(map { "WITH changed AS ($_) SELECT to_jsonb(c) FROM changed c ORDER BY to_jsonb(c)::text" }
 		"UPDATE events SET n = n + 100 RETURNING n", "DELETE FROM parted RETURNING n",
+		"DELETE FROM z_parts.wide_2 RETURNING n",
 		"UPDATE settings SET value = 'x' RETURNING organization_id"),
 	(map { "INSERT INTO events VALUES (id('$_'), 9)" } qw(open private class missing)),
 	"INSERT INTO settings VALUES (id('acme'), 'x')",
