@@ -395,6 +395,11 @@ DECLARE
 	part regclass;
 	top record;
 BEGIN
+	-- most commands have to do with no part, and need no library
+	IF NOT EXISTS (SELECT FROM pg_catalog.pg_event_trigger_ddl_commands() c
+				   JOIN pg_catalog.pg_inherits i ON c.objid IN (i.inhrelid, i.inhparent)) THEN
+		RETURN;
+	END IF;
 	FOR part IN SELECT p FROM pg_catalog.pg_event_trigger_ddl_commands() c, pg_catalog.unnest(tenancy._new_parts(c.command)) p LOOP
 		SELECT * INTO top FROM tenancy._parents_outside(ARRAY[part]) o WHERE o.kind IS NOT NULL LIMIT 1;
 		IF FOUND THEN

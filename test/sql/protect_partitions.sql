@@ -96,6 +96,7 @@ ALTER TABLE events ATTACH PARTITION regress_partitions_3.events_12 FOR VALUES FR
 SET search_path = regress_partitions, regress_partitions_3;
 ALTER TABLE events ATTACH PARTITION events_12 FOR VALUES FROM (41) TO (42);
 SET search_path = regress_partitions;
+SELECT * FROM unprotected;
 CREATE FUNCTION regress_partitions_3.rename() RETURNS event_trigger LANGUAGE plpgsql AS $$
 BEGIN
 	IF to_regclass('regress_partitions.renamed_later') IS NOT NULL THEN

@@ -26,6 +26,7 @@ $node->safe_psql('postgres', q{
 	SELECT tenancy.protect('parted');
 	INSERT INTO parted VALUES (id('open'), 1);
 	CREATE VIEW shown WITH (security_invoker) AS SELECT * FROM events;
+	CREATE TABLE plain (n integer) PARTITION BY RANGE (n);
 	GRANT SELECT, INSERT, UPDATE, DELETE ON settings, parted, parted_1, shown TO regress_tap;
 	CREATE ROLE regress_owner;
 	GRANT regress_owner TO regress_tap;
@@ -54,6 +55,15 @@ for my $statement (@statements)
 }
 like(ask($node, 'without', "SELECT tenancy.authenticate(secret('session'))"), $missing, 'nobody signs in');
 isnt($node->psql('without', 'DELETE FROM tenancy.memberships'), 0, 'and nobody changes memberships that no other session would hear of');
+sub create
+{
+	my ($database, $what) = @_;
+	my $err;
+	$node->psql($database, "CREATE TABLE made $what", stderr => \$err, extra_params => [ '-v', 'VERBOSITY=verbose' ]);
+	return $err =~ s/^psql:<stdin>:\d+: //mgr;
+}
+like(create('without', 'PARTITION OF parted FOR VALUES FROM (10) TO (20)'), $missing, 'no partition of a protected table comes');
+is(create('without', '(n integer); ALTER TABLE made ADD m integer; DROP TABLE made'), '', 'other tables do');
 is($node->safe_psql('without', 'SELECT count(*) FROM events'), '2', 'the rows are there still, as a superuser sees');
 # there again, as after an upgrade of the package
 $node->safe_psql('without', q{
@@ -66,6 +76,9 @@ like($node->safe_psql('postgres', 'SELECT * FROM tenancy.check_integrity()'),
 	qr/^version\|extension tenancy\|the library is version [\d.]+, the SQL objects are version 0\.0\.1$/m, 'another version');
 like($node->safe_psql('postgres', q{SELECT rule, severity, remedy FROM tenancy.lint() WHERE rule = 'extension_outdated' AND object = 'extension tenancy'}),
 	qr/^extension_outdated\|warning\|ALTER EXTENSION tenancy UPDATE;$/, 'and lint() knows what to do');
+like(create('postgres', 'PARTITION OF parted FOR VALUES FROM (10) TO (20)'),
+	qr/^ERROR:  55000: the library of extension "tenancy" is version [\d.]+, its SQL objects are version 0\.0\.1$/m, 'no partition of a protected table comes');
+is(create('postgres', 'PARTITION OF plain FOR VALUES FROM (10) TO (20)'), '', 'partitions of others do');
 
 $node->stop;
 done_testing();
