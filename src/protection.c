@@ -178,7 +178,8 @@ tenancy_parents(PG_FUNCTION_ARGS)
 /*
  * tenancy_protection -- the row of tenancy.protected_tables of a table.
  *
- * tenancy._protection(relation regclass) → tenancy.protected_tables, or NULL.
+ * tenancy._protection(relation regclass) → tenancy.protected_tables, NULL where
+ * the table is not protected.
  */
 Datum
 tenancy_protection(PG_FUNCTION_ARGS)
@@ -186,8 +187,8 @@ tenancy_protection(PG_FUNCTION_ARGS)
 	static SPIPlanPtr plan = NULL;
 	Oid			type = REGCLASSOID;
 	Datum		relation = PG_GETARG_DATUM(0);
-	Datum		protection = (Datum) 0;
-	bool		isnull = true;
+	Datum		protection;
+	bool		isnull;
 	PrivilegedState state;
 
 	/* most tables have none, and are none of our business */
@@ -197,13 +198,13 @@ tenancy_protection(PG_FUNCTION_ARGS)
 	PrivilegedSelect(&plan, "SELECT t FROM tenancy.protected_tables t"
 					 " WHERE t.relation OPERATOR(pg_catalog.=) $1",
 					 1, &type, &relation, InvalidSnapshot);
-	if (SPI_processed > 0)
-	{
-		protection = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
-		protection = SPI_datumTransfer(protection, false, -1);
-	}
+	if (SPI_processed == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the protection of table \"%s\" was altered", get_rel_name(PG_GETARG_OID(0))),
+				 errhint("Protect it again; tenancy.lint() tells how.")));
+	protection = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+	protection = SPI_datumTransfer(protection, false, -1);
 	PrivilegedEnd(&state);
-	if (isnull)
-		PG_RETURN_NULL();
 	PG_RETURN_DATUM(protection);
 }

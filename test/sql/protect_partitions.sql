@@ -217,6 +217,12 @@ SELECT tenancy.protect('child', editable_by => 'administrator');
 SELECT tenancy.protect('events_1', editable_by => 'administrator');
 SELECT DISTINCT kind, column_name, visible_to, editable_by FROM tenancy.protected_tables WHERE relation::text ~ '^(events|child)' ORDER BY 1, 4;
 
+-- Nor is it guessed how a table was protected whose floor is not as protect() wrote it.
+ALTER POLICY tenancy_floor ON events USING (true) WITH CHECK (true);
+CREATE TABLE events_13 PARTITION OF events FOR VALUES FROM (50) TO (51);
+SELECT tenancy.unprotect('events_1');
+SELECT tenancy.protect('events', editable_by => 'administrator');
+
 -- A table is part of two only if these are protected alike, however it gets there,
 -- and whichever of them is protected first.
 CREATE TABLE by_project (project_id uuid NOT NULL, organization_id uuid);
