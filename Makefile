@@ -188,7 +188,7 @@ ready-test-assert:
 	@scripts/with-assertions test/run $(TESTS)
 ifeq ($(TESTS),)
 	@TENANCY_TEST_SCALE=1 LAUNCHER=test/forgetful \
-		scripts/with-assertions test/run cache attacks_cursors
+		scripts/with-assertions test/run cache
 	@scripts/with-assertions test/core-regression
 endif
 

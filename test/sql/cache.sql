@@ -25,7 +25,7 @@ SELECT md5('cache' || n || '.' || p)::uuid, md5('cache' || n)::uuid, 'cache'
 FROM generate_series(0, :organizations) n, generate_series(1, 50) p;
 CREATE TABLE cache_rows (project_id uuid NOT NULL);
 SELECT tenancy.protect('cache_rows') \gset
-INSERT INTO cache_rows SELECT md5('cache' || n || '.' || p)::uuid FROM generate_series(0, 20) n, generate_series(1, 50) p;
+INSERT INTO cache_rows SELECT md5('cache' || n || '.' || p)::uuid FROM generate_series(0, 4) n, generate_series(1, 5) p;
 GRANT SELECT ON cache_rows TO PUBLIC;
 ANALYZE tenancy.organizations, tenancy.projects, cache_rows;
 CREATE VIEW cache_memory AS
