@@ -394,6 +394,7 @@ AS $$
 DECLARE
 	part regclass;
 	top record;
+	own tenancy.protected_tables;
 BEGIN
 	-- most commands have to do with no part, and need no library
 	IF NOT EXISTS (SELECT FROM pg_catalog.pg_event_trigger_ddl_commands() c
@@ -402,8 +403,14 @@ BEGIN
 	END IF;
 	FOR part IN SELECT p FROM pg_catalog.pg_event_trigger_ddl_commands() c, pg_catalog.unnest(tenancy._new_parts(c.command)) p LOOP
 		SELECT * INTO top FROM tenancy._parents_outside(ARRAY[part]) o WHERE o.kind IS NOT NULL LIMIT 1;
-		IF FOUND THEN
+		CONTINUE WHEN NOT FOUND;
+		own := tenancy._protection(part);
+		IF (own.kind, own.column_name, own.visible_to, own.editable_by)
+		   IS DISTINCT FROM (top.kind, top.column_name, top.visible_to, top.editable_by) THEN
 			PERFORM tenancy._protect(part, top.kind, top.column_name, top.visible_to, top.editable_by);
+		ELSE
+			-- as a shard is when Citus moves it: nothing is missing, whatever its key points to
+			PERFORM tenancy._check_parents(tenancy._tree(part), top.kind, top.column_name, top.visible_to, top.editable_by);
 		END IF;
 	END LOOP;
 END
