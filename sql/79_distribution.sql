@@ -506,7 +506,7 @@ AS $$
 #variable_conflict use_column
 DECLARE
 	path constant text := tenancy._proof_path(_proof_distributed.role);
-	held uuid[] := '{}';
+	held uuid[] := ARRAY[]::uuid[];
 	one uuid;
 	somebody uuid;
 	reached uuid[];
@@ -523,7 +523,7 @@ BEGIN
 	-- somebody who reaches some of that, and not all.
 	FOR one IN SELECT DISTINCT o.owner_id FROM tenancy.organizations o JOIN tenancy.users u ON u.id = o.owner_id AND u.is_active LOOP
 		PERFORM tenancy.act_as(one);
-		held := held || coalesce((tenancy._run_as(role, 'pg_catalog', format('SELECT array_agg(DISTINCT %I) FROM %s', column_name, relation), false)).answer::uuid[], '{}');
+		held := held || coalesce((tenancy._run_as(role, 'pg_catalog', format('SELECT array_agg(DISTINCT %I) FROM %s', column_name, relation), false)).answer::uuid[], ARRAY[]::uuid[]);
 		SELECT c.user_id, c.reached, (SELECT h FROM unnest(held) h WHERE h <> ALL (c.reached) LIMIT 1)
 		INTO somebody, reached, foreign_id
 		FROM (SELECT a.user_id, array_agg(DISTINCT a.id) AS reached
@@ -542,7 +542,7 @@ BEGIN
 		RETURN;
 	END IF;
 	PERFORM tenancy.act_as(somebody);
-	due := (tenancy._run_as(role, 'pg_catalog', format('SELECT count(*) FROM %s WHERE %I = ANY (%L)', relation, column_name, reached), false)).answer;
+	due := (tenancy._run_as(role, 'pg_catalog', format('SELECT count(*) FROM %s WHERE %I = ANY (%L)', relation, column_name, reached), false)).answer::bigint;
 	changeable := (SELECT a.attname FROM pg_attribute a
 				   WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' AND a.attidentity = ''
 					 AND a.attname <> column_name ORDER BY a.attnum DESC LIMIT 1);

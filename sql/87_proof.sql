@@ -441,7 +441,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	PERFORM tenancy._proof_require_own(target);
-	existing := tenancy._proof_read(target, format('SELECT jsonb_build_object(%s) FROM %s r WHERE %s %s LIMIT 1 FOR KEY SHARE SKIP LOCKED',
+	existing := CAST(tenancy._proof_read(target, format('SELECT jsonb_build_object(%s) FROM %s r WHERE %s %s LIMIT 1 FOR KEY SHARE SKIP LOCKED',
 		(SELECT string_agg(format('%L, format(''%%s'', r.%I)', c, c), ', ') FROM unnest(columns) c),
 		target,
 		(SELECT string_agg(CASE WHEN known ? c THEN format('r.%I = %L', c, known ->> c)
@@ -451,7 +451,7 @@ BEGIN
 								ELSE format('r.%I IS NOT NULL', c) END, ' AND ')
 		 FROM unnest(columns) c),
 		-- and of people, whoever acts
-		CASE WHEN target = 'tenancy.users'::regclass THEN format('ORDER BY r.id = %L DESC', who) ELSE '' END));
+		CASE WHEN target = 'tenancy.users'::regclass THEN format('ORDER BY r.id = %L DESC', who) ELSE '' END)) AS jsonb);
 	IF existing IS NULL AND depth < 5 THEN
 		SELECT i.made, i.problem INTO existing, problem
 		FROM tenancy._proof_insert(target, known, people, who, columns, depth + 1) i;
@@ -506,13 +506,13 @@ BEGIN
 	END LOOP;
 
 	IF variant = 5 THEN
-		model := tenancy._proof_read(relation, format('SELECT jsonb_build_object(%s) FROM %s r LIMIT 1',
+		model := CAST(tenancy._proof_read(relation, format('SELECT jsonb_build_object(%s) FROM %s r LIMIT 1',
 			(SELECT string_agg(format('%L, CASE WHEN r.%I IS NOT NULL THEN format(''%%s'', r.%I) END', a.attname, a.attname, a.attname), ', ')
 			 FROM (SELECT a.attname FROM pg_attribute a
 				   WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
 					 AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = relation AND (i.indisunique OR i.indisexclusion)
 									 AND a.attnum = ANY (i.indkey))
-				   LIMIT 45) a), relation));
+				   LIMIT 45) a), relation)) AS jsonb);
 		IF model IS NULL THEN
 			problem := 'the table is empty';
 			RETURN;
@@ -1078,8 +1078,8 @@ BEGIN
 	IF problem IS NOT NULL THEN
 		variant := NULL;
 		-- of rows that are there, none is the actor's
-		rows_there := tenancy._proof_read(relation, format('SELECT EXISTS (SELECT FROM %s WHERE %I <> ALL (%L))', relation, column_name,
-			ARRAY(SELECT p.value::uuid FROM jsonb_each_text(people) p WHERE p.key <> 'token')));
+		rows_there := CAST(tenancy._proof_read(relation, format('SELECT EXISTS (SELECT FROM %s WHERE %I <> ALL (%L))', relation, column_name,
+			ARRAY(SELECT p.value::uuid FROM jsonb_each_text(people) p WHERE p.key <> 'token'))) AS boolean);
 	END IF;
 
 	FOR of_case IN SELECT c.*, people ->> c.mine AS my_id, people ->> c.theirs AS their_id, people ->> c.who AS identity
@@ -1088,7 +1088,7 @@ BEGIN
 									  (people ->> CASE of_case.who WHEN 'token' THEN 'owner b' ELSE coalesce(of_case.who, 'owner b') END)::uuid);
 		outside := format('SELECT format(''%%s:%%s'', count(*), sum(hashtextextended(format(''%%s'', t), 0))) FROM %s t WHERE t.%I = %L',
 						  relation, column_name, of_case.their_id);
-		due := tenancy._proof_read(relation, format('SELECT count(*) FROM %s t WHERE t.%I = %L', relation, column_name, of_case.my_id));
+		due := tenancy._proof_read(relation, format('SELECT count(*) FROM %s t WHERE t.%I = %L', relation, column_name, of_case.my_id))::bigint;
 		FOR t IN SELECT * FROM tenancy._proof_templates() p
 				 WHERE tenancy._proof_applies(of_case.actor, p.class, visible_to, editable_by)
 				   AND NOT (p.two AND of_case.my_id = of_case.their_id)

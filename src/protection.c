@@ -20,6 +20,7 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "tcop/deparse_utility.h"
+#include "tcop/utility.h"
 #include "utils/array.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -141,6 +142,7 @@ tenancy_tree(PG_FUNCTION_ARGS)
 	if (!OwnsRelation(top, GetUserId()))
 		aclcheck_error(ACLCHECK_NOT_OWNER, get_relkind_objtype(get_rel_relkind(top)),
 					   get_rel_name(top));
+	PreventCommandDuringRecovery("ALTER TABLE");
 	table_close(table_open(top, AccessExclusiveLock), NoLock);
 	/* the list grows while it is read */
 	foreach(cell, tree)
