@@ -17,12 +17,12 @@
 
 #define START_OF_TIME 1893456000	/* 2030, later than any true time */
 #define FIRST_STATEMENT 2		/* the first message names the database */
+#define MANY			64		/* bytes; whoever wants more wants salts */
+#define SALT			16
 
 static unsigned messages;
 static uint64_t heard = 0x9E3779B97F4A7C15; /* all that the client has sent */
 static uint64_t chance;			/* begins anew with each message */
-static uint64_t chance_of_many; /* for the audit log's salts, fetched for many entries at a
-								 * time, hidden ones among them; nobody is shown them */
 
 static uint64_t
 stir(uint64_t state, uint64_t with)
@@ -50,7 +50,6 @@ int
 RAND_bytes(unsigned char *buffer, int size)
 {
 	static int	(*real) (unsigned char *, int);
-	uint64_t   *from = size > 64 ? &chance_of_many : &chance;
 
 	if (messages < FIRST_STATEMENT)
 	{
@@ -58,8 +57,12 @@ RAND_bytes(unsigned char *buffer, int size)
 			real = dlsym(RTLD_NEXT, "RAND_bytes");
 		return real(buffer, size);
 	}
+	/*
+	 * The audit log's salts are fetched for many entries at a time, hidden ones
+	 * among them: all are the same.
+	 */
 	for (int i = 0; i < size; i++)
-		buffer[i] = (*from = stir(*from, 1)) >> 32;
+		buffer[i] = (size > MANY ? stir(1, i % SALT) : (chance = stir(chance, 1))) >> 32;
 	return 1;
 }
 
