@@ -13,6 +13,7 @@ SET ROLE regress_attacks_triggers_owner;
 GRANT USAGE ON SCHEMA regress_attacks_triggers TO PUBLIC;
 CREATE TABLE notes (id integer PRIMARY KEY, project_id uuid, author_id uuid);
 CREATE TABLE settings (organization_id uuid);
+CREATE TABLE seats (organization_id uuid, user_id uuid);
 CREATE TABLE comments (note_id integer REFERENCES notes ON DELETE CASCADE);
 CREATE FUNCTION seize() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -23,14 +24,17 @@ BEGIN
 	RETURN COALESCE(NEW, OLD);
 END $$;
 SELECT format('CREATE TRIGGER seize_%s %s DELETE OR UPDATE ON %s FOR EACH %s EXECUTE FUNCTION seize()', level || w, w, t, level)
-FROM unnest(ARRAY['notes', 'settings', 'comments']) t, unnest(ARRAY['BEFORE', 'AFTER']) w, unnest(ARRAY['ROW', 'STATEMENT']) level \gexec
+FROM unnest(ARRAY['notes', 'settings', 'comments', 'seats']) t, unnest(ARRAY['BEFORE', 'AFTER']) w, unnest(ARRAY['ROW', 'STATEMENT']) level \gexec
 CREATE CONSTRAINT TRIGGER seize_deferred AFTER DELETE ON notes DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION seize();
 RESET ROLE;
 ALTER TABLE notes ADD FOREIGN KEY (author_id) REFERENCES tenancy.users ON DELETE SET NULL;
+ALTER TABLE seats ADD FOREIGN KEY (organization_id, user_id) REFERENCES tenancy.memberships ON DELETE CASCADE;
 SELECT tenancy.protect('notes'), tenancy.protect_by_organization('settings') \gset
 INSERT INTO notes VALUES (1, :'p1', NULL), (2, :'p2', NULL), (3, :'p1', :'eve');
 INSERT INTO comments VALUES (2);
 INSERT INTO settings VALUES (:'two');
+INSERT INTO tenancy.memberships (organization_id, user_id) VALUES (:'two', :'eve');
+INSERT INTO seats VALUES (:'two', :'eve');
 -- a function of somebody else's calls a command, which has that one's rights
 CREATE ROLE regress_attacks_triggers_other;
 GRANT CREATE, USAGE ON SCHEMA regress_attacks_triggers TO regress_attacks_triggers_other;
@@ -53,6 +57,9 @@ SAVEPOINT s;
 SELECT tenancy.delete_project(:'p2') \gset
 ROLLBACK TO s;
 SELECT regress_attacks_triggers.delete_all_projects() \gset
+ROLLBACK TO s;
+-- a command that has another function delete
+SELECT tenancy.remove_member(:'two', :'eve') \gset
 ROLLBACK TO s;
 -- an error in it leaves nothing of it behind
 SELECT regress_attacks_triggers.delete_nothing();
