@@ -123,10 +123,10 @@ LANGUAGE c STABLE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'tenancy_acts_by_binding';
 COMMENT ON FUNCTION tenancy._acts_by_binding() IS 'Does somebody act because the login role is bound to them?';
 
-CREATE FUNCTION tenancy._refuse_later(query text, id uuid) RETURNS void
+CREATE FUNCTION tenancy._refuse_later(what text, user_id uuid) RETURNS void
 LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'tenancy_refuse_later';
-COMMENT ON FUNCTION tenancy._refuse_later(text, uuid) IS 'Raises when a transaction with an old snapshot cannot see what a query about an id finds now.';
+COMMENT ON FUNCTION tenancy._refuse_later(text, uuid) IS 'Raises when a transaction with an old snapshot cannot see the organizations or sessions that a user has now.';
 
 CREATE FUNCTION tenancy._session_id() RETURNS uuid
 LANGUAGE c STABLE PARALLEL SAFE

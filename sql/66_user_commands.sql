@@ -224,7 +224,7 @@ BEGIN
 		RETURN;
 	END IF;
 	PERFORM tenancy._require_no_organization(forget_user.user_id);
-	PERFORM tenancy._refuse_later('SELECT FROM tenancy.organizations o WHERE o.owner_id = $1', forget_user.user_id);
+	PERFORM tenancy._refuse_later('organizations', forget_user.user_id);
 
 	UPDATE tenancy.users u
 	SET email = 'deleted-' || gen_random_uuid() || '@invalid', name = 'deleted user',
@@ -315,8 +315,7 @@ BEGIN
 	END IF;
 
 	PERFORM tenancy._revoke_sessions(revoke_sessions.user_id);
-	PERFORM tenancy._refuse_later('SELECT FROM tenancy.sessions s WHERE s.user_id = $1 AND s.revoked_at IS NULL',
-								  revoke_sessions.user_id);
+	PERFORM tenancy._refuse_later('sessions', revoke_sessions.user_id);
 END
 $$;
 COMMENT ON FUNCTION tenancy.revoke_sessions(uuid) IS

@@ -157,27 +157,48 @@ PrivilegedExecute(SPIPlanPtr *plan, const char *query, int nargs, Oid *types,
 			 SPI_result_code_string(result));
 }
 
+/* What an old snapshot may not hide of a user. */
+static const struct
+{
+	const char *what;
+	const char *query;
+}			later[] =
+{
+	{"organizations", "SELECT FROM tenancy.organizations o WHERE o.owner_id OPERATOR(pg_catalog.=) $1"},
+	{"sessions", "SELECT FROM tenancy.sessions s WHERE s.user_id OPERATOR(pg_catalog.=) $1 AND s.revoked_at IS NULL"},
+};
+
+static const char *
+queryOf(const char *what)
+{
+	for (int i = 0; i < lengthof(later); i++)
+		if (strcmp(later[i].what, what) == 0)
+			return later[i].query;
+	elog(ERROR, "there is no query for \"%s\"", what);
+}
+
 /*
  * tenancy_refuse_later -- fail where an old snapshot hides what matters.
  *
- * Above READ COMMITTED a command does not see what came after the snapshot of
- * its transaction, and a row that was inserted since meets no UPDATE.  What it
- * may not miss it asks for here, after its own changes: a query about an id
- * that finds a row now makes it fail, as a row that was changed since would.
+ * tenancy._refuse_later(what text, user_id uuid).  Above READ COMMITTED a command
+ * does not see what came after the snapshot of its transaction, and a row that was
+ * inserted since meets no UPDATE.  What it may not miss it asks for here, after
+ * its own changes: if there is something of the user now, it fails, as it would
+ * at a row that was changed since.
  */
 Datum
 tenancy_refuse_later(PG_FUNCTION_ARGS)
 {
+	const char *query = queryOf(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	SPIPlanPtr	plan = NULL;
 	Oid			type = UUIDOID;
-	Datum		id = PG_GETARG_DATUM(1);
+	Datum		user = PG_GETARG_DATUM(1);
 	PrivilegedState state;
 
 	if (!IsolationUsesXactSnapshot())
 		PG_RETURN_VOID();
 	PrivilegedBegin(&state);
-	PrivilegedSelect(&plan, text_to_cstring(PG_GETARG_TEXT_PP(0)), 1, &type, &id,
-					 InvalidSnapshot);
+	PrivilegedSelect(&plan, query, 1, &type, &user, InvalidSnapshot);
 	if (SPI_processed > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
