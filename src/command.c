@@ -6,6 +6,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_proc.h"
 #include "fmgr.h"
@@ -16,21 +17,19 @@
 #include "command.h"
 #include "compat.h"
 
-/* What the hook keeps for one call site of a function. */
-typedef struct CallSite
+/* A command that runs. */
+typedef struct RunningCommand
 {
-	bool		isCommand;
-	bool		entered;		/* its start was counted */
-	Datum		next;			/* of the hook before ours */
-} CallSite;
+	const FmgrInfo *call;
+	Oid			function;
+} RunningCommand;
 
-static int	depth = 0;			/* commands that are running, one in the other */
-static Oid	outermost = InvalidOid;
+static RunningCommand *commands = NULL; /* the outermost one first */
+static int	depth = 0;			/* how many there are */
+static int	room = 0;			/* for so many */
 
 static needs_fmgr_hook_type previousNeedsHook = NULL;
 static fmgr_hook_type previousHook = NULL;
-
-PG_FUNCTION_INFO_V1(tenancy_command_support);
 
 /* Commands have the rights of their owner, and no underscore. */
 static bool
@@ -49,18 +48,27 @@ isCommand(Oid function)
 	return found;
 }
 
-static CallSite *
-callSite(FmgrInfo *flinfo, Datum *private)
+static void
+makeRoom(void)
 {
-	CallSite   *site = (CallSite *) DatumGetPointer(*private);
+	if (depth < room)
+		return;
+	commands = commands == NULL ?
+		MemoryContextAlloc(TopMemoryContext, sizeof(RunningCommand)) :
+		repalloc(commands, 2 * room * sizeof(RunningCommand));
+	room = Max(1, 2 * room);
+}
 
-	if (site == NULL)
-	{
-		site = MemoryContextAllocZero(flinfo->fn_mcxt, sizeof(CallSite));
-		site->isCommand = isCommand(flinfo->fn_oid);
-		*private = PointerGetDatum(site);
-	}
-	return site;
+/* A call ends: with it whatever command began in it, should its end have got lost. */
+static void
+leave(const FmgrInfo *call)
+{
+	for (int i = depth - 1; i >= 0; i--)
+		if (commands[i].call == call)
+		{
+			depth = i;
+			return;
+		}
 }
 
 static bool
@@ -73,35 +81,40 @@ needsHook(Oid function)
  * Called around every function that has rights or settings of its own, which
  * all commands do.  One whose start came before this library is not counted;
  * tenancy_command_support() keeps that from happening.
+ *
+ * The private data is left to the hook before ours, to which it belongs where a
+ * start came before this library.
  */
 static void
 hook(FmgrHookEventType event, FmgrInfo *flinfo, Datum *private)
 {
-	CallSite   *site;
+	bool		begins = event == FHET_START && isCommand(flinfo->fn_oid);
 
-	if (event != FHET_START && DatumGetPointer(*private) == NULL)
-		return;
-	site = callSite(flinfo, private);
-	if (site->isCommand && event == FHET_START)
-	{
-		site->entered = true;
-		if (depth++ == 0)
-			outermost = flinfo->fn_oid;
-	}
-	else if (site->entered && event != FHET_START)
-	{
-		/* one call site of a recursive function is entered once at a time */
-		site->entered = false;
-		if (--depth == 0)
-			outermost = InvalidOid;
-	}
+	if (begins)
+		makeRoom();
+	else if (event != FHET_START)
+		leave(flinfo);
 	if (previousHook)
-		previousHook(event, flinfo, &site->next);
+		previousHook(event, flinfo, private);
+	if (!begins)
+		return;
+	/* last: there is no other event for a start that fails */
+	commands[depth].call = flinfo;
+	commands[depth].function = flinfo->fn_oid;
+	depth++;
+}
+
+static void
+xactCallback(XactEvent event, void *arg)
+{
+	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
+		depth = 0;
 }
 
 void
 CommandInit(void)
 {
+	RegisterXactCallback(xactCallback, NULL);
 	previousNeedsHook = needs_fmgr_hook;
 	needs_fmgr_hook = needsHook;
 	previousHook = fmgr_hook;
@@ -111,17 +124,5 @@ CommandInit(void)
 const char *
 CommandName(void)
 {
-	return OidIsValid(outermost) ? get_func_name(outermost) : NULL;
-}
-
-/*
- * tenancy_command_support -- planner support of commands: helps with nothing.
- *
- * A session's first command is planned before it is started.  Asking for its
- * support loads the library in time for the hook to see the start.
- */
-Datum
-tenancy_command_support(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_POINTER(NULL);
+	return depth > 0 ? get_func_name(commands[0].function) : NULL;
 }

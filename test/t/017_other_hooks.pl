@@ -30,4 +30,22 @@ is(answer($node, 'postgres', 'mia', 'SELECT count(*) FROM events; SELECT one FRO
 	"ERROR:  XX000: refused by the other library", 'beside ours, too');
 is(answer($node, 'postgres', 'mia', 'SELECT count(*) FROM events; SELECT count(*) FROM (SELECT FROM refused) r'),
 	"ERROR:  XX000: refused by the other library", 'in a subquery');
+
+# Ours is loaded in the middle of a function that it watches, and by now calls again.
+$node->safe_psql('postgres', <<'SQL');
+CREATE FUNCTION watched_inner() RETURNS integer LANGUAGE plpgsql AS $$
+BEGIN
+	RETURN CASE WHEN tenancy.current_user_id() IS NULL THEN 1 END;
+END $$;
+CREATE FUNCTION watched_outer() RETURNS integer LANGUAGE plpgsql AS $$
+DECLARE
+	n integer := 0;
+BEGIN
+	FOR i IN 1 .. 3 LOOP
+		n := n + watched_inner();
+	END LOOP;
+	RETURN n;
+END $$;
+SQL
+is(ask($node, 'postgres', 'SET client_min_messages = warning; SELECT watched_outer(); SELECT watched_outer()'), "3\n3", 'in the middle of a function, it gets back what it has kept');
 done_testing();
