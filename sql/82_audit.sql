@@ -150,7 +150,13 @@ COMMENT ON FUNCTION tenancy._audit_hash(tenancy.audit_entries, boolean) IS 'The 
 CREATE FUNCTION tenancy._command_support(internal) RETURNS internal
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'tenancy_command_support';
-COMMENT ON FUNCTION tenancy._command_support(internal) IS 'Loads the library when a command is planned, so that its name is known when it runs.';
+COMMENT ON FUNCTION tenancy._command_support(internal) IS 'Loads the library when a command is planned, so that its name is known when it runs, and puts _note_caller() into it.';
+
+-- Everybody's, since it is called as whoever calls the command.
+CREATE FUNCTION tenancy._note_caller(value anyelement) RETURNS anyelement
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'tenancy_note_caller';
+COMMENT ON FUNCTION tenancy._note_caller(anyelement) IS 'The last argument of a command, as it is; notes who is about to call the command.';
 
 -- Not for ever: names and addresses of whoever is forgotten go, and their hash
 -- stays, so that the chain holds.

@@ -6,7 +6,7 @@
 
 -- A function about whose rights its part says nothing, so that there is no note of
 -- them yet, is everybody's.  But names that begin with an underscore are ours; only
--- what a view calls on behalf of whoever asks is open.
+-- what a view or the planner calls on behalf of whoever asks is open.
 DO $$
 DECLARE
 	present oid[] := pg_catalog.current_setting('tenancy_update.present');
@@ -14,7 +14,7 @@ DECLARE
 	t regtype;
 BEGIN
 	FOR f IN SELECT p.oid::pg_catalog.regprocedure AS name,
-					p.proname LIKE '\_%' AND p.proname NOT IN ('_permission_matrix', '_session_id', '_role_problem') AS is_ours,
+					p.proname LIKE '\_%' AND p.proname NOT IN ('_permission_matrix', '_session_id', '_role_problem', '_note_caller') AS is_ours,
 					EXISTS (SELECT FROM pg_catalog.pg_init_privs i
 							WHERE i.classoid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND i.objoid = p.oid) AS is_said
 			 FROM pg_catalog.pg_proc p

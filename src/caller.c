@@ -9,25 +9,43 @@
  * command's rights: a table's owner could have anything done.  So they, and
  * those of the extension's tables, which need no rights, are fired with the
  * rights of whoever called the command, as they would be without a command.
+ *
+ * Whose query runs says the executor.  But what PL/pgSQL assigns or returns is
+ * no query, and neither is an index's expression, which ANALYZE computes as the
+ * table's owner.  So the call of a command says it itself: the planner puts its
+ * last argument into tenancy._note_caller(), which is asked right before it.
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
 #include "executor/executor.h"
+#include "fmgr.h"
 #include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
 #include "nodes/parsenodes.h"
+#include "nodes/supportnodes.h"
 #include "parser/parsetree.h"
+#include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/syscache.h"
 
 #include "caller.h"
 #include "compat.h"
 
-static Oid	innermost = InvalidOid; /* whose query runs; nobody's, outside of one */
+static Oid	innermost = InvalidOid; /* whose query or command runs; nobody's, outside of one */
+static Oid	noted = InvalidOid; /* who is about to call a command */
 
 static ExecutorRun_hook_type previousRun = NULL;
 static ExecutorFinish_hook_type previousFinish = NULL;
 
-/* The role whose query called what is running now. */
+PG_FUNCTION_INFO_V1(tenancy_note_caller);
+PG_FUNCTION_INFO_V1(tenancy_command_support);
+
+/* The role whose query, or expression, called what is running now. */
 static Oid
 callingRole(void)
 {
@@ -98,11 +116,95 @@ executorFinish(QueryDesc *queryDesc)
 	SetUserIdAndSecContext(user, context);
 }
 
+/* CallerEnter -- a command begins; answers what CallerLeave() wants at its end. */
+Oid
+CallerEnter(void)
+{
+	Oid			outer = innermost;
+
+	if (OidIsValid(noted))
+		innermost = noted;
+	noted = InvalidOid;
+	return outer;
+}
+
+void
+CallerLeave(Oid outer)
+{
+	innermost = outer;
+}
+
+/*
+ * tenancy_note_caller -- the last argument of a command, as it is.
+ *
+ * tenancy._note_caller(value anyelement) → anyelement.  Asked as whoever calls
+ * the command, which follows at once.
+ */
+Datum
+tenancy_note_caller(PG_FUNCTION_ARGS)
+{
+	noted = hasLentRights() ? InvalidOid : GetUserId();
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(PG_GETARG_DATUM(0));
+}
+
+/* InvalidOid where the SQL objects are older. */
+static Oid
+noteCaller(void)
+{
+	Oid			type = ANYELEMENTOID;
+
+	return GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid,
+						   CStringGetDatum("_note_caller"),
+						   PointerGetDatum(buildoidvector(&type, 1)),
+						   ObjectIdGetDatum(get_namespace_oid("tenancy", true)));
+}
+
+/*
+ * tenancy_command_support -- planner support of commands.
+ *
+ * A session's first command is planned before it is started.  Asking for its
+ * support loads the library in time for the hook to see the start.  What has no
+ * argument deletes no rows.
+ */
+Datum
+tenancy_command_support(PG_FUNCTION_ARGS)
+{
+	Node	   *request = (Node *) PG_GETARG_POINTER(0);
+	FuncExpr   *call;
+	Node	   *last;
+	Oid			note;
+
+	if (!IsA(request, SupportRequestSimplify) ||
+		((SupportRequestSimplify *) request)->fcall->args == NIL)
+		PG_RETURN_POINTER(NULL);
+	call = copyObject(((SupportRequestSimplify *) request)->fcall);
+	last = llast(call->args);
+	note = noteCaller();
+	/* planned a second time, or by SQL objects that are older */
+	if (!OidIsValid(note) || (IsA(last, FuncExpr) && ((FuncExpr *) last)->funcid == note))
+		PG_RETURN_POINTER(NULL);
+	llast(call->args) = makeFuncExpr(note, exprType(last), list_make1(last),
+									 exprCollation(last), exprCollation(last),
+									 COERCE_EXPLICIT_CALL);
+	PG_RETURN_POINTER(call);
+}
+
+/* Nobody's call outlasts it, also where another library's hook has kept its end from us. */
+static void
+xactCallback(XactEvent event, void *arg)
+{
+	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
+		innermost = noted = InvalidOid;
+}
+
 void
 CallerInit(void)
 {
 	if (TRIGGERS_KEEP_THEIR_ROLE)
 		return;
+	RegisterXactCallback(xactCallback, NULL);
 	previousRun = ExecutorRun_hook ? ExecutorRun_hook : standard_ExecutorRun;
 	ExecutorRun_hook = executorRun;
 	previousFinish = ExecutorFinish_hook ? ExecutorFinish_hook : standard_ExecutorFinish;

@@ -6,5 +6,7 @@
 #define TENANCY_CALLER_H
 
 extern void CallerInit(void);
+extern Oid	CallerEnter(void);
+extern void CallerLeave(Oid outer);
 
 #endif							/* TENANCY_CALLER_H */

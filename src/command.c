@@ -14,6 +14,7 @@
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 
+#include "caller.h"
 #include "command.h"
 #include "compat.h"
 
@@ -22,6 +23,7 @@ typedef struct RunningCommand
 {
 	const FmgrInfo *call;
 	Oid			function;
+	Oid			caller;			/* for CallerLeave() */
 } RunningCommand;
 
 static RunningCommand *commands = NULL; /* the outermost one first */
@@ -66,6 +68,7 @@ leave(const FmgrInfo *call)
 	for (int i = depth - 1; i >= 0; i--)
 		if (commands[i].call == call)
 		{
+			CallerLeave(commands[i].caller);
 			depth = i;
 			return;
 		}
@@ -101,6 +104,7 @@ hook(FmgrHookEventType event, FmgrInfo *flinfo, Datum *private)
 	/* last: there is no other event for a start that fails */
 	commands[depth].call = flinfo;
 	commands[depth].function = flinfo->fn_oid;
+	commands[depth].caller = CallerEnter();
 	depth++;
 }
 

@@ -119,6 +119,7 @@ INSERT INTO needed SELECT unnest(names), by_way_of FROM (VALUES
 	('{_permission_matrix}'::name[], 'SELECT FROM tenancy.permission_matrix'),
 	('{_session_id}', 'SELECT * FROM tenancy.my_sessions'),
 	('{_role_problem}', 'SELECT * FROM tenancy.bound_roles'),
+	('{_note_caller}', $$EXPLAIN SELECT tenancy.create_organization('Three')$$),
 	('{_check_column,_prepare_column,_policies,_policy_names,_policy_expressions,_drop_policies,_create_policies,_revoke_rights,_protect,_tree,_parents_outside,_parents,_check_parents,_target,_is_distributed}',
 	 $$SELECT tenancy.protect('pgtap_catalog.bare')$$),
 	('{_new_parts,_protection}', $$CREATE TABLE pgtap_catalog.more () INHERITS (pgtap_catalog.notes)$$),

@@ -43,11 +43,38 @@ CREATE FUNCTION delete_all_projects() RETURNS void SECURITY DEFINER LANGUAGE plp
 BEGIN
 	PERFORM tenancy.delete_project(p.id) FROM tenancy.my_projects p;
 END $$;
+-- ... also where PL/pgSQL computes an expression, which is no query
+CREATE FUNCTION delete_project(project uuid) RETURNS boolean SECURITY DEFINER LANGUAGE plpgsql AS $$
+BEGIN
+	RETURN tenancy.delete_project(project) IS NULL;
+END $$;
 CREATE FUNCTION delete_nothing() RETURNS void SECURITY DEFINER LANGUAGE plpgsql AS $$
 BEGIN
 	PERFORM tenancy.delete_project(NULL);
 END $$;
 RESET ROLE;
+-- ... or ANALYZE, by a superuser or autovacuum, the expression of an index
+SET ROLE regress_attacks_triggers_owner;
+CREATE TABLE secrets AS SELECT :'session_b' AS session, :'two'::uuid AS organization, :'eve'::uuid AS member;
+CREATE FUNCTION indexed(session text) RETURNS boolean IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN true; END';
+CREATE INDEX ON secrets (indexed(session));
+CREATE FUNCTION remove_later() RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+	s regress_attacks_triggers.secrets;
+BEGIN
+	SELECT * INTO s FROM regress_attacks_triggers.secrets;
+	PERFORM tenancy.authenticate(s.session);
+	RETURN tenancy.remove_member(s.organization, s.member) IS NULL;
+END $$;
+CREATE OR REPLACE FUNCTION indexed(session text) RETURNS boolean IMMUTABLE LANGUAGE plpgsql AS $$
+BEGIN
+	RETURN regress_attacks_triggers.remove_later();
+END $$;
+RESET ROLE;
+\c - :superuser
+BEGIN;
+ANALYZE regress_attacks_triggers.secrets;
+ROLLBACK;
 
 -- each in a session of its own, which has not loaded the library yet
 \c - :app
@@ -57,6 +84,16 @@ SAVEPOINT s;
 SELECT tenancy.delete_project(:'p2') \gset
 ROLLBACK TO s;
 SELECT regress_attacks_triggers.delete_all_projects() \gset
+ROLLBACK TO s;
+SELECT regress_attacks_triggers.delete_project(:'p2') \gset
+ROLLBACK TO s;
+-- of whoever was called before nothing is left
+DO $$
+BEGIN
+	PERFORM regress_attacks_triggers.delete_nothing();
+EXCEPTION WHEN no_data_found THEN
+	IF tenancy.delete_project((SELECT p.id FROM tenancy.my_projects p)) IS NULL THEN NULL; END IF;
+END $$;
 ROLLBACK TO s;
 -- a command that has another function delete
 SELECT tenancy.remove_member(:'two', :'eve') \gset
