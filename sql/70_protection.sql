@@ -421,6 +421,8 @@ CREATE EVENT TRIGGER tenancy_protect_partitions ON ddl_command_end
 	WHEN TAG IN ('CREATE TABLE', 'ALTER TABLE', 'CREATE TABLE AS', 'CREATE SCHEMA',
 				 'CREATE FOREIGN TABLE', 'ALTER FOREIGN TABLE')
 	EXECUTE FUNCTION tenancy._protect_new_partitions();
+-- also where a tool that replicates commands says that it does
+ALTER EVENT TRIGGER tenancy_protect_partitions ENABLE ALWAYS;
 COMMENT ON EVENT TRIGGER tenancy_protect_partitions IS 'Protects partitions of protected tables as they are created or attached.';
 
 REVOKE ALL ON tenancy.protected_tables FROM PUBLIC;

@@ -221,6 +221,7 @@ COMMENT ON FUNCTION tenancy._keep_floors() IS 'Event trigger: keeps the floors o
 CREATE EVENT TRIGGER tenancy_keep_floors ON ddl_command_end
 	WHEN TAG IN ('CREATE POLICY')
 	EXECUTE FUNCTION tenancy._keep_floors();
+ALTER EVENT TRIGGER tenancy_keep_floors ENABLE ALWAYS;
 COMMENT ON EVENT TRIGGER tenancy_keep_floors IS 'Keeps the floors of protected tables restrictive on a Citus cluster.';
 
 -- ---------------------------------------------------------------------

@@ -160,17 +160,18 @@ AS $$
 	-- Partitions that come later are protected by an event trigger.
 	SELECT 'event_trigger_off', 'event trigger tenancy_protect_partitions',
 		   CASE WHEN e.evtname IS NULL THEN 'it is missing: new partitions will not be protected'
-				ELSE 'it is disabled: new partitions are not protected' END,
+				ELSE 'it is not ENABLE ALWAYS: new partitions are not protected' END,
 		   CASE WHEN e.evtname IS NULL
 				THEN E'CREATE EVENT TRIGGER tenancy_protect_partitions ON ddl_command_end\n'
 					 '\tWHEN TAG IN (''CREATE TABLE'', ''ALTER TABLE'', ''CREATE TABLE AS'', ''CREATE SCHEMA'',\n'
 					 '\t\t\t\t ''CREATE FOREIGN TABLE'', ''ALTER FOREIGN TABLE'')\n'
-					 '\tEXECUTE FUNCTION tenancy._protect_new_partitions();'
-				ELSE 'ALTER EVENT TRIGGER tenancy_protect_partitions ENABLE;' END
+					 '\tEXECUTE FUNCTION tenancy._protect_new_partitions();\n'
+					 'ALTER EVENT TRIGGER tenancy_protect_partitions ENABLE ALWAYS;'
+				ELSE 'ALTER EVENT TRIGGER tenancy_protect_partitions ENABLE ALWAYS;' END
 	FROM (VALUES ('tenancy_protect_partitions'::name)) x (name)
 	LEFT JOIN pg_event_trigger e ON e.evtname = x.name
 								AND e.evtfoid = 'tenancy._protect_new_partitions()'::regprocedure
-	WHERE e.evtname IS NULL OR e.evtenabled NOT IN ('O', 'A')
+	WHERE e.evtname IS NULL OR e.evtenabled <> 'A'
 	UNION ALL
 	-- Policies without row security are words without effect.
 	SELECT 'row_security_off', t.relation::regclass::text, 'row security is off, the policies have no effect',

@@ -9,7 +9,7 @@ CREATE VIEW tenancy.lint_rules WITH (security_invoker = true) AS
 	FROM (VALUES
 		('unprotected_table'::text, 'error'::text, 'a table has a column of projects or organizations, and is not protected'::text),
 		('unprotected_partition', 'error', 'a partition or child of a protected table is not protected like it'),
-		('event_trigger_off', 'error', 'the event trigger that protects new partitions is disabled or missing'),
+		('event_trigger_off', 'error', 'the event trigger that protects new partitions is missing, disabled, or not ENABLE ALWAYS'),
 		('row_security_off', 'error', 'row security of a protected table is off'),
 		('row_security_not_forced', 'error', 'row security of a protected table does not bind its owner'),
 		('policy_missing', 'error', 'a policy of a protected table is missing'),

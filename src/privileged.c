@@ -158,22 +158,23 @@ PrivilegedExecute(SPIPlanPtr *plan, const char *query, int nargs, Oid *types,
 }
 
 /* What an old snapshot may not hide of a user. */
-static const struct
+static struct
 {
 	const char *what;
 	const char *query;
+	SPIPlanPtr	plan;
 }			later[] =
 {
-	{"organizations", "SELECT FROM tenancy.organizations o WHERE o.owner_id OPERATOR(pg_catalog.=) $1"},
-	{"sessions", "SELECT FROM tenancy.sessions s WHERE s.user_id OPERATOR(pg_catalog.=) $1 AND s.revoked_at IS NULL"},
+	{"organizations", "SELECT FROM tenancy.organizations o WHERE o.owner_id OPERATOR(pg_catalog.=) $1", NULL},
+	{"sessions", "SELECT FROM tenancy.sessions s WHERE s.user_id OPERATOR(pg_catalog.=) $1 AND s.revoked_at IS NULL", NULL},
 };
 
-static const char *
-queryOf(const char *what)
+static int
+laterNamed(const char *what)
 {
 	for (int i = 0; i < lengthof(later); i++)
 		if (strcmp(later[i].what, what) == 0)
-			return later[i].query;
+			return i;
 	elog(ERROR, "there is no query for \"%s\"", what);
 }
 
@@ -189,8 +190,7 @@ queryOf(const char *what)
 Datum
 tenancy_refuse_later(PG_FUNCTION_ARGS)
 {
-	const char *query = queryOf(text_to_cstring(PG_GETARG_TEXT_PP(0)));
-	SPIPlanPtr	plan = NULL;
+	int			which = laterNamed(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	Oid			type = UUIDOID;
 	Datum		user = PG_GETARG_DATUM(1);
 	PrivilegedState state;
@@ -198,12 +198,11 @@ tenancy_refuse_later(PG_FUNCTION_ARGS)
 	if (!IsolationUsesXactSnapshot())
 		PG_RETURN_VOID();
 	PrivilegedBegin(&state);
-	PrivilegedSelect(&plan, query, 1, &type, &user, InvalidSnapshot);
+	PrivilegedSelect(&later[which].plan, later[which].query, 1, &type, &user, InvalidSnapshot);
 	if (SPI_processed > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 				 errmsg("could not serialize access due to concurrent update")));
-	SPI_freeplan(plan);
 	PrivilegedEnd(&state);
 	PG_RETURN_VOID();
 }

@@ -116,6 +116,17 @@ ROLLBACK TO s;
 \echo :LAST_ERROR_MESSAGE
 ROLLBACK;
 
+-- what an old snapshot hides makes a command fail, and leaves no plan behind
+SELECT tenancy.create_session(:'bob') AS session_b \gset
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SELECT tenancy._refuse_later('sessions', :'bob');
+ROLLBACK;
+SELECT count(*) AS plans FROM pg_backend_memory_contexts WHERE name = 'CachedPlanSource' \gset
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SELECT tenancy._refuse_later('sessions', :'bob');
+ROLLBACK;
+SELECT count(*) - :plans AS more FROM pg_backend_memory_contexts WHERE name = 'CachedPlanSource';
+
 -- whoever may read no views, as pg_dump for itself, is as signed in as anybody
 \c - :gateway
 SET restrict_nonsystem_relation_kind = 'view';

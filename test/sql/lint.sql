@@ -37,11 +37,11 @@ SELECT planted('CREATE TABLE numbers (project_id integer)');
 SELECT planted('CREATE TABLE apart (project_id uuid, n integer) PARTITION BY LIST (n)', 'CREATE TABLE apart_1 PARTITION OF apart DEFAULT');
 SELECT planted('SELECT tenancy.unprotect(''pages'')');
 SELECT planted('ALTER EVENT TRIGGER tenancy_protect_partitions DISABLE', 'SELECT tenancy._unprotect(''parts_1'')',
-			   'ALTER EVENT TRIGGER tenancy_protect_partitions ENABLE');
+			   'ALTER EVENT TRIGGER tenancy_protect_partitions ENABLE ALWAYS');
 SELECT planted('ALTER EVENT TRIGGER tenancy_protect_partitions DISABLE',
 			   'SELECT tenancy._create_policies(''parts_1'', e.reading, e.inserting, e.changing)
 				FROM tenancy._policy_expressions(''project'', ''project_id'', ''member'', ''member'') e',
-			   'ALTER EVENT TRIGGER tenancy_protect_partitions ENABLE');
+			   'ALTER EVENT TRIGGER tenancy_protect_partitions ENABLE ALWAYS');
 SELECT planted('ALTER EVENT TRIGGER tenancy_protect_partitions DISABLE');
 -- attack 83: foreign tables
 CREATE FOREIGN DATA WRAPPER regress_lint_wrapper;

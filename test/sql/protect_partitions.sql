@@ -257,6 +257,13 @@ SELECT tenancy.unprotect('by_project');
 SELECT relation FROM tenancy.protected_tables WHERE relation::text ~ '_hand';
 \set VERBOSITY terse
 
+-- What a tool replicates it does as a replica, and no less is protected there.
+SET session_replication_role = replica;
+CREATE TABLE events_replicated PARTITION OF events FOR VALUES FROM (99) TO (100);
+RESET session_replication_role;
+SELECT relation, kind FROM tenancy.protected_tables WHERE relation = 'events_replicated'::regclass;
+DROP TABLE events_replicated;
+
 -- Other changes to the top leave its parts alone, as a restore needs it: policies
 -- come table by table.
 DROP POLICY tenancy_floor ON events_1;
