@@ -54,14 +54,14 @@ forgetAll(void)
  * relcacheCallback -- a message has arrived.
  *
  * InvalidOid means that messages were lost, so everything may have changed.
- * Oids without our bit belong to ordinary relations.
+ * Oids without our bit belong to ordinary relations, those with it may.
  */
 static void
 relcacheCallback(Datum arg, Oid relid)
 {
 	messages++;
-	if (!(relid & KEY_BIT))
-		roles++;
+	/* on a server that has used up half of its oids, relations have our bit, too */
+	roles++;
 	if (relid == InvalidOid || relid == BROADCAST)
 		listener(INVALIDATE_ALL);
 	else if (relid & KEY_BIT)

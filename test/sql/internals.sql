@@ -116,6 +116,12 @@ ROLLBACK TO s;
 \echo :LAST_ERROR_MESSAGE
 ROLLBACK;
 
+-- who is about to call a command is noted once, however often the call is planned
+CREATE FUNCTION internals_as_is(id uuid) RETURNS uuid LANGUAGE sql AS 'SELECT id';
+EXPLAIN (VERBOSE, COSTS OFF) SELECT internals_as_is(tenancy.create_organization('Three'));
+EXPLAIN (VERBOSE, COSTS OFF) SELECT tenancy.sign_out();
+DROP FUNCTION internals_as_is(uuid);
+
 -- what an old snapshot hides makes a command fail, and leaves no plan behind
 SELECT tenancy.create_session(:'bob') AS session_b \gset
 BEGIN ISOLATION LEVEL REPEATABLE READ;
