@@ -16,8 +16,13 @@ CREATE DOMAIN tenancy.name AS text COLLATE "C"
 	CHECK (VALUE OPERATOR(pg_catalog.=) pg_catalog.btrim(VALUE)
 		   AND pg_catalog.length(VALUE) OPERATOR(pg_catalog.>=) 1
 		   AND pg_catalog.length(VALUE) OPERATOR(pg_catalog.<=) 200
-		   AND VALUE OPERATOR(pg_catalog.!~) E'[\\u0001-\\u001f\\u007f-\\u009f\\u2028\\u2029]');
-COMMENT ON DOMAIN tenancy.name IS 'A trimmed name of 1 to 200 characters without control characters.';
+		   AND VALUE OPERATOR(pg_catalog.!~) E'[\\u0001-\\u001f\\u007f]'
+		   -- What is above ASCII are letters, in other encodings.  Here also what ends
+		   -- a line, what turns the text after it around, and what nobody sees.
+		   AND (pg_catalog.getdatabaseencoding() OPERATOR(pg_catalog.<>) 'UTF8'
+				OR VALUE OPERATOR(pg_catalog.!~)
+				E'[\\u0080-\\u009f\\u2028-\\u202e\\u2066-\\u2069\\u200b\\u2060\\ufeff]'));
+COMMENT ON DOMAIN tenancy.name IS 'A trimmed name of 1 to 200 characters without control characters, bidirectional ones among these, and without zero-width spaces.';
 
 CREATE DOMAIN tenancy.email AS text COLLATE "C"
 	CHECK (VALUE OPERATOR(pg_catalog.~) '^[a-z0-9.!#$%&''*+/=?^_`{|}~-]{1,64}@[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?([.][a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$'

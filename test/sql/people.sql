@@ -11,8 +11,11 @@ SELECT act('max');
 SELECT email, name FROM tenancy.members ORDER BY email;
 -- bad input: names with control characters reach no mail
 SELECT attempt(format('SELECT tenancy.update_my_name(%L)', name)), count(*)
-FROM unnest(ARRAY[NULL, '', '   ', E'Max\nBcc: x@y.example', E'Max\r', E'Max\t', E'Max\x1b', E'Max\u0085', E'Max\u2028', repeat('x', 201), repeat('x', 1000000)]) name
+FROM unnest(ARRAY[NULL, '', '   ', E'Max\nBcc: x@y.example', E'Max\r', E'Max\t', E'Max\x1b', E'Max\u0085', E'Max\u2028',
+				  E'Max\u202egpj', E'\u2066Max', E'Ma\u200bx', E'\ufeff', repeat('x', 201), repeat('x', 1000000)]) name
 GROUP BY 1;
+-- ... what joins letters, or says in which direction a letter goes, belongs to many
+SELECT trial($$SELECT tenancy.update_my_name(E'\u0645\u06cc\u200c\u0645 \u200f(\u05d0) \U0001f469\u200d\U0001f680\ufe0f')$$);
 -- ... HTML is a name like any other: whoever writes HTML escapes it
 SELECT trial($$SELECT tenancy.update_my_name('<b>Max</b> & "Co"')$$);
 SELECT tenancy.sign_out();
@@ -140,3 +143,15 @@ SET ROLE :app;
 SELECT attempt(format('SELECT tenancy.delete_user(%L)', id('max')));
 
 \i :cleanup
+
+-- Where UTF8 has control characters, other encodings have letters.
+\set database :DBNAME
+CREATE DATABASE regress_people TEMPLATE template0 ENCODING 'WIN1252' LOCALE 'C';
+\c regress_people
+SET client_min_messages = warning;
+CREATE EXTENSION tenancy CASCADE;
+SET client_encoding = 'UTF8';
+INSERT INTO tenancy.users (email, name) VALUES ('zoe@people.example', 'Žoë & Œuvre, 5 €') RETURNING name;
+INSERT INTO tenancy.users (email, name) VALUES ('bell@people.example', E'Bell\x07');
+\c :database
+DROP DATABASE regress_people;
