@@ -156,10 +156,12 @@ RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+	me uuid := tenancy._require_user();
 BEGIN
 	PERFORM tenancy._begin_change('project.view', project);
 
-	IF NOT tenancy._end_project_membership(project, tenancy.current_user_id()) THEN
+	IF NOT tenancy._end_project_membership(project, me) THEN
 		RAISE EXCEPTION 'you have not been added to the project'
 			USING ERRCODE = 'object_not_in_prerequisite_state',
 				  HINT = 'You have access to it through the organization.';

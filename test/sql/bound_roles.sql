@@ -106,6 +106,7 @@ SELECT tenancy.create_invite(:'one', 'x@two.example');
 SELECT tenancy.create_organization('Mine');
 -- ... in the words of every command, also where others are answered otherwise
 SELECT tenancy.leave_organization(:'one');
+SELECT tenancy.leave_project(:'p1');
 SELECT tenancy.accept_invite_as_new_user('unknown', 'New');
 \set VERBOSITY terse
 SELECT tenancy.create_project(:'one', 'Mine');
