@@ -74,6 +74,6 @@ tenancy_setting(PG_FUNCTION_ARGS)
 	else if (strcmp(name, "tenancy.notification_attempts") == 0)
 		value = psprintf("%d", notificationAttempts);
 	else
-		PG_RETURN_NULL();
+		elog(ERROR, "unrecognized setting \"%s\"", name);
 	PG_RETURN_TEXT_P(cstring_to_text(value));
 }

@@ -62,7 +62,7 @@ SELECT count(*) FILTER (WHERE isolated), count(*) FILTER (WHERE NOT isolated) FR
 SHOW tenancy.project_id;
 SHOW row_security;
 SHOW session_replication_role;
-SELECT tenancy._setting('tenancy.identity') LIKE 'u %9 %' AS acts_still, current_user = session_user AS is_caller;
+SELECT current_setting('tenancy.identity') LIKE 'u %9 %' AS acts_still, current_user = session_user AS is_caller;
 SELECT tenancy._clear_identity() \gset
 RESET ALL;
 SET client_min_messages = warning;
@@ -157,6 +157,14 @@ ROLLBACK;
 GRANT TRUNCATE, TRIGGER ON notes TO regress_proof_app;
 GRANT REFERENCES (id) ON notes TO PUBLIC;
 SELECT command, attempts, detail FROM faults('regress_proof_app') WHERE isolated IS FALSE;
+-- ... of which 17 and later have one more
+SELECT current_setting('server_version_num')::integer >= 170000 AS newer \gset
+\if :newer
+GRANT MAINTAIN ON notes TO regress_proof_app;
+\endif
+SELECT CASE WHEN :'newer' THEN array_agg(isolated) = '{f}' AND min(detail) = 'the role has the right MAINTAIN, which row security does not govern'
+			ELSE count(*) = 0 END AS maintain
+FROM tenancy.prove_isolation('regress_proof_app') WHERE command = 'MAINTAIN' AND relation = 'notes'::regclass;
 SELECT tenancy.protect('notes') \gset
 
 -- attack 57: roles that bypass row security, or can become one that does
