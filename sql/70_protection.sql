@@ -189,7 +189,8 @@ BEGIN
 	LOOP
 		-- of the columns too; with what the holder has handed on
 		EXECUTE pg_catalog.format('REVOKE %s ON %s FROM %s CASCADE', holder.rights, relation, holder.role);
-		RAISE NOTICE 'TRUNCATE, TRIGGER and REFERENCES on table "%" revoked from %', relation, holder.name;
+		RAISE NOTICE 'rights on table "%" revoked from %', relation, holder.name
+			USING DETAIL = pg_catalog.format('Row security does not govern %s.', holder.rights);
 	END LOOP;
 END
 $$;
