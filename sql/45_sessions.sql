@@ -38,8 +38,8 @@ CREATE INDEX user_preferences_organization_idx ON tenancy.user_preferences (curr
 CREATE INDEX user_preferences_project_idx ON tenancy.user_preferences (current_project_id);
 COMMENT ON TABLE tenancy.user_preferences IS 'The organization and project that each person works in.';
 COMMENT ON COLUMN tenancy.user_preferences.user_id IS 'The person.';
-COMMENT ON COLUMN tenancy.user_preferences.current_organization_id IS 'Set by switch_organization().';
-COMMENT ON COLUMN tenancy.user_preferences.current_project_id IS 'Set by switch_project().';
+COMMENT ON COLUMN tenancy.user_preferences.current_organization_id IS 'Set by switch_organization(), and by what makes or ends a membership.';
+COMMENT ON COLUMN tenancy.user_preferences.current_project_id IS 'Set by switch_project(), and by what makes or ends a membership.';
 
 CREATE TABLE tenancy.role_bindings (
 	role_name text COLLATE "C" PRIMARY KEY,

@@ -43,7 +43,7 @@ COMMENT ON COLUMN tenancy.notifications.due_at IS 'When it may be claimed, or cl
 COMMENT ON COLUMN tenancy.notifications.claimed_at IS 'When the mailer took it that has not reported back yet.';
 COMMENT ON COLUMN tenancy.notifications.sent_at IS 'When it was sent.';
 COMMENT ON COLUMN tenancy.notifications.dead_at IS 'When it was given up.';
-COMMENT ON COLUMN tenancy.notifications.attempts IS 'How often it was claimed.';
+COMMENT ON COLUMN tenancy.notifications.attempts IS 'How often it was claimed, without claims that were released; requeue_notification() begins anew.';
 COMMENT ON COLUMN tenancy.notifications.last_error IS 'Why the last try failed.';
 
 -- No policy: nobody reads it but through the functions below.
