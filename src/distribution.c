@@ -36,7 +36,6 @@
 #include "executor/executor.h"
 #include "executor/spi.h"
 #include "fmgr.h"
-#include "libpq/libpq-be.h"
 #include "miscadmin.h"
 #include "nodes/extensible.h"
 #include "tcop/dest.h"
@@ -44,6 +43,7 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/guc.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -434,12 +434,24 @@ assignClaim(const char *newval, void *extra)
 	IdentityMayHaveChanged();
 }
 
-/* Whoever connects so by themselves is nobody, too. */
+/*
+ * Whoever connects so by themselves is nobody, too.  What the connection began
+ * with, which SET does not change, is what RESET goes back to.
+ */
 static bool
 isConnectionOfCitus(void)
 {
-	return MyProcPort != NULL && MyProcPort->application_name != NULL &&
-		strncmp(MyProcPort->application_name, "citus_", 6) == 0;
+	static int	answer = -1;
+
+	if (MyProcPort == NULL)
+		return false;
+	if (answer < 0)
+	{
+		const char *name = GetConfigOptionResetString("application_name");
+
+		answer = name != NULL && strncmp(name, "citus_", 6) == 0;
+	}
+	return answer > 0;
 }
 
 /* What a parallel worker was given with its leader's settings. */

@@ -136,6 +136,12 @@ is(ask_worker($workers[0], 'regress_tap', "SET tenancy.claim = '" . claim() . "'
 	'one that was not set in this transaction does not count');
 like(ask_worker($workers[0], 'regress_tap', "ALTER ROLE regress_tap SET tenancy.claim = '" . claim() . "'"),
 	qr/ERROR:  42501: /, 'none is stored');
+{
+	local $ENV{PGAPPNAME} = 'citus_mine';
+	is(as('mia', "SET application_name = 'mine'; $all"), '',
+		'whoever connects in the name of Citus, and has no claim, is nobody, whatever they are called later');
+}
+is(as('mia', "SET application_name = 'citus_mine'; $all"), '1,2', 'as what a connection began counts');
 # a claim says who acts, and what that is worth is looked up
 dba("UPDATE tenancy.users SET is_active = false WHERE id = id('mia')");
 is(with_claim(claim(), $all), '', 'a claim on behalf of somebody who was deactivated is worth nothing');
