@@ -187,8 +187,7 @@ CACHE_TESTS = cache attacks_cursors revocation_cache revocation_credentials \
 ready-test-assert:
 	@scripts/with-assertions test/run $(TESTS)
 ifeq ($(TESTS),)
-	@TENANCY_TEST_SCALE=1 LAUNCHER=test/forgetful \
-		scripts/with-assertions test/run cache
+	@FORGETFUL=1 scripts/with-assertions test/run cache
 	@scripts/with-assertions test/core-regression
 endif
 
