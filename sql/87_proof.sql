@@ -1368,7 +1368,7 @@ BEGIN
 	RETURN NEXT;
 
 	-- By right and not by deed: it would lock the table for everybody.
-	FOREACH "right" IN ARRAY CASE WHEN current_setting('server_version_num')::integer >= 170000
+	FOREACH "right" IN ARRAY CASE WHEN (SELECT s.setting::integer FROM pg_settings s WHERE s.name = 'server_version_num') >= 170000
 							 THEN '{TRUNCATE,TRIGGER,REFERENCES,MAINTAIN}'::text[] ELSE '{TRUNCATE,TRIGGER,REFERENCES}' END LOOP
 		command := "right";
 		attempt := CASE "right" WHEN 'TRUNCATE' THEN 'anybody: truncates the table'
