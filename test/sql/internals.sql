@@ -122,6 +122,9 @@ EXPLAIN (VERBOSE, COSTS OFF) SELECT internals_as_is(tenancy.create_organization(
 EXPLAIN (VERBOSE, COSTS OFF) SELECT tenancy.sign_out();
 DROP FUNCTION internals_as_is(uuid);
 
+-- a setting that is none of ours is no NULL
+SELECT tenancy._setting('server_version_num');
+
 -- what an old snapshot hides makes a command fail, and leaves no plan behind
 SELECT tenancy.create_session(:'bob') AS session_b \gset
 BEGIN ISOLATION LEVEL REPEATABLE READ;
