@@ -30,7 +30,7 @@ CREATE DOMAIN tenancy.email AS text COLLATE "C"
 COMMENT ON DOMAIN tenancy.email IS 'An e-mail address in lower case, ASCII only, so that two addresses are equal when their bytes are.';
 
 CREATE FUNCTION tenancy._clean_name(name text) RETURNS tenancy.name
-LANGUAGE plpgsql IMMUTABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql IMMUTABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	IF name IS NULL THEN
@@ -46,7 +46,7 @@ $$;
 COMMENT ON FUNCTION tenancy._clean_name(text) IS 'The name as it is stored, or error 22023.';
 
 CREATE FUNCTION tenancy._clean_email(email text) RETURNS tenancy.email
-LANGUAGE plpgsql IMMUTABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql IMMUTABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	IF email IS NULL THEN

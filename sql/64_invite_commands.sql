@@ -25,7 +25,7 @@ COMMENT ON FUNCTION tenancy._mask_email(text) IS
 -- In seconds, since a day is not always 24 hours in the session's time zone.
 CREATE FUNCTION tenancy._invite_lifetime()
 RETURNS interval
-LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
