@@ -12,7 +12,7 @@ use Fixture;
 
 my $primary = PostgreSQL::Test::Cluster->new('primary');
 $primary->init(allows_streaming => 1);
-$primary->append_conf('postgresql.conf', 'max_prepared_transactions = 5');
+$primary->append_conf('postgresql.conf', "max_prepared_transactions = 5\nmax_connections = 50");
 $primary->start;
 populate($primary, 'postgres');
 $primary->backup('backup');

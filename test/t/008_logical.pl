@@ -13,6 +13,7 @@ use Inventory;
 
 my $publisher = PostgreSQL::Test::Cluster->new('publisher');
 $publisher->init(allows_streaming => 'logical');
+$publisher->append_conf('postgresql.conf', 'max_connections = 50');
 $publisher->start;
 populate($publisher, 'postgres');
 $publisher->safe_psql('postgres', <<'SQL');
@@ -23,6 +24,7 @@ SQL
 # The subscriber has rows of its own, and the people of the publisher.
 my $subscriber = PostgreSQL::Test::Cluster->new('subscriber');
 $subscriber->init(allows_streaming => 'logical');
+$subscriber->append_conf('postgresql.conf', 'max_connections = 50');
 $subscriber->start;
 populate($subscriber, 'postgres');
 my $session = $publisher->safe_psql('postgres', "SELECT secret('session')");

@@ -24,6 +24,8 @@ install_from($tree, $installation);
 
 my $node = PostgreSQL::Test::Cluster->new('main', install_path => path_of($installation));
 $node->init(allows_streaming => 1);
+# the backends of clients that have gone may take their time
+$node->append_conf('postgresql.conf', 'max_connections = 50');
 $node->start;
 populate($node, 'postgres');
 $node->safe_psql('postgres', <<'SQL');
